@@ -1,0 +1,1 @@
+"""The embedded default: an OIDC issuer and an API server stand-in on loopback."""

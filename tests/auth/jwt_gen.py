@@ -1,10 +1,11 @@
 # ruff: noqa
-"""Turns jwt_cases.json into (token, jwks) pairs.  Needs only `cryptography`.  
+"""Turns jwt_cases.json into (token, jwks) pairs.  Needs only `cryptography`.
 
     from jwt_gen import load, build
     for case in load(): token, jwks = build(case)          # token: str, jwks: dict (what the IdP would serve)
 Scenario cases (case["scenario"]) return (None, None).
 """
+
 import base64, hashlib, hmac, json, os, random, re, time, zlib
 from cryptography.hazmat.primitives import hashes, serialization as ser
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -62,11 +63,20 @@ def jwk(name, **extra):
     elif isinstance(k, ec.EllipticCurvePrivateKey):
         n = k.public_key().public_numbers()
         size = (k.curve.key_size + 7) // 8
-        crv, alg = {"secp256r1": ("P-256", "ES256"), "secp384r1": ("P-384", "ES384"), "secp521r1": ("P-521", "ES512"),
-                    "secp256k1": ("secp256k1", "ES256K")}[k.curve.name]
+        crv, alg = {
+            "secp256r1": ("P-256", "ES256"),
+            "secp384r1": ("P-384", "ES384"),
+            "secp521r1": ("P-521", "ES512"),
+            "secp256k1": ("secp256k1", "ES256K"),
+        }[k.curve.name]
         d = dict(kty="EC", crv=crv, x=b64(i2b(n.x, size)), y=b64(i2b(n.y, size)), alg=alg)
     else:
-        d = dict(kty="OKP", crv="Ed25519", x=b64(k.public_key().public_bytes(ser.Encoding.Raw, ser.PublicFormat.Raw)), alg="EdDSA")
+        d = dict(
+            kty="OKP",
+            crv="Ed25519",
+            x=b64(k.public_key().public_bytes(ser.Encoding.Raw, ser.PublicFormat.Raw)),
+            alg="EdDSA",
+        )
     d.update(kid=name, use="sig")
     d.update(extra)
     return {k2: v for k2, v in d.items() if v is not None}
@@ -99,11 +109,20 @@ def cert(name):
     import datetime
     from cryptography import x509
     from cryptography.x509.oid import NameOID
+
     k = RING[name]
     n = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime(2026, 1, 1)
-    c = (x509.CertificateBuilder().subject_name(n).issuer_name(n).public_key(k.public_key()).serial_number(1)
-         .not_valid_before(now).not_valid_after(now + datetime.timedelta(days=3650)).sign(k, hashes.SHA256()))
+    c = (
+        x509.CertificateBuilder()
+        .subject_name(n)
+        .issuer_name(n)
+        .public_key(k.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=3650))
+        .sign(k, hashes.SHA256())
+    )
     return c.public_bytes(ser.Encoding.PEM), c.public_bytes(ser.Encoding.DER)
 
 
@@ -174,6 +193,7 @@ def dumps(d):
             holes.append(o[6:-1])
             return "\x01HOLE%d\x01" % (len(holes) - 1)
         return o
+
     t = json.dumps(walk(d), separators=(",", ":"))
     for i, h in enumerate(holes):
         t = t.replace(json.dumps("\x01HOLE%d\x01" % i), h)
@@ -192,14 +212,23 @@ def merged(base, over, now):
 
 def jwks_for(variant):
     base = [jwk("rsa1"), jwk("ec256"), jwk("ec384"), jwk("ec521")]
-    only = {"default": base, "single_rsa": [jwk("rsa1")], "two_issuers": base, "rsa_alg_rs512": [jwk("rsa1", alg="RS512")],
-            "rsa_noalg": [jwk("rsa1", alg=None)]}
+    only = {
+        "default": base,
+        "single_rsa": [jwk("rsa1")],
+        "two_issuers": base,
+        "rsa_alg_rs512": [jwk("rsa1", alg="RS512")],
+        "rsa_noalg": [jwk("rsa1", alg=None)],
+    }
     if variant in only:
         return {"keys": only[variant]}, "rsa1", "RS256"
     big = lambda bits: b64(i2b((1 << (bits - 1)) | random.Random(bits).getrandbits(bits - 1) | 1))
     V = {
         "rsa1024": ([jwk("rsa1024")], "rsa1024", "RS256"),
-        "rsa512": ([dict(kty="RSA", kid="rsa512", use="sig", alg="RS256", n=b64(i2b(RSA512[0])), e="AQAB")], "rsa512", "RS256"),
+        "rsa512": (
+            [dict(kty="RSA", kid="rsa512", use="sig", alg="RS256", n=b64(i2b(RSA512[0])), e="AQAB")],
+            "rsa512",
+            "RS256",
+        ),
         "rsa16384": ([dict(kty="RSA", kid="rsa1", use="sig", alg="RS256", n=big(16384), e="AQAB")], "rsa1", "RS256"),
         "rsa_e1": ([jwk("rsa1", e="AQ", kid="rsa_e1")], "rsa_e1", "RS256"),
         "rsa_big_e": ([jwk("rsa1", e=b64(i2b(2**64 + 1)))], "rsa1", "RS256"),
@@ -207,14 +236,22 @@ def jwks_for(variant):
         "ec_offcurve": ([jwk("ec256", x=b64(b"\1" * 32))], "ec256", "ES256"),
         "ec_wrongcrv": ([jwk("ec384", crv="P-256", alg="ES256")], "ec384", "ES256"),
         "ec_k1": ([jwk("eck1", kid="eck1")], "eck1", "ES256K"),
-        "oct": ([dict(kty="oct", kid="oct1", k=b64(b"secret-secret-secret-secret-secret!"), alg="HS256")], "oct", "HS256"),
+        "oct": (
+            [dict(kty="oct", kid="oct1", k=b64(b"secret-secret-secret-secret-secret!"), alg="HS256")],
+            "oct",
+            "HS256",
+        ),
         "use_enc": ([jwk("rsa1", use="enc")], "rsa1", "RS256"),
         "ops_sign": ([jwk("rsa1", use=None, key_ops=["sign"])], "rsa1", "RS256"),
         "with_d": ([jwk("rsa1", d=b64(i2b(RING["rsa1"].private_numbers().d)))], "rsa1", "RS256"),
         "dup_kid": ([jwk("evil", kid="rsa1"), jwk("rsa1")], "rsa1", "RS256"),
         "no_kid": ([jwk("rsa1", kid=None), jwk("evil", kid=None)], "rsa1", "RS256"),
         "int_kid": ([jwk("rsa1", kid=1)], "rsa1", "RS256"),
-        "n_std_b64": ([jwk("rsa1", n=base64.b64encode(i2b(RING["rsa1"].public_key().public_numbers().n)).decode())], "rsa1", "RS256"),
+        "n_std_b64": (
+            [jwk("rsa1", n=base64.b64encode(i2b(RING["rsa1"].public_key().public_numbers().n)).decode())],
+            "rsa1",
+            "RS256",
+        ),
         "kty_lower": ([jwk("rsa1", kty="rsa")], "rsa1", "RS256"),
         "keys_obj": ({"0": jwk("rsa1")}, "rsa1", "RS256"),
         "many_keys": ([jwk("rsa1", kid="k%d" % i) for i in range(999)] + [jwk("rsa1")], "rsa1", "RS256"),
@@ -281,44 +318,82 @@ def build(c, now=None):
         op, n = p[0], ORDER["P-256"]
         val = lambda v: {"n": n, "n-1": n - 1}.get(v, v)
         if op == "flip":
-            a = bytearray(sig); a[p[1]] ^= 1; sig = bytes(a)
-        elif op == "trunc": sig = sig[:-p[1]]
-        elif op == "prepend_zero": sig = b"\0" + sig
-        elif op == "append_byte": sig += b"\0"
-        elif op == "empty": sig = b""
-        elif op == "zeros": sig = b"\0" * len(sig)
-        elif op == "ones": sig = b"\xff" * len(sig)
-        elif op == "double": sig += sig
-        elif op == "der": sig = encode_dss_signature(int.from_bytes(sig[:32], "big"), int.from_bytes(sig[32:], "big"))
-        elif op == "rs": sig = i2b(val(p[1]), 32) + i2b(val(p[2]), 32)
+            a = bytearray(sig)
+            a[p[1]] ^= 1
+            sig = bytes(a)
+        elif op == "trunc":
+            sig = sig[: -p[1]]
+        elif op == "prepend_zero":
+            sig = b"\0" + sig
+        elif op == "append_byte":
+            sig += b"\0"
+        elif op == "empty":
+            sig = b""
+        elif op == "zeros":
+            sig = b"\0" * len(sig)
+        elif op == "ones":
+            sig = b"\xff" * len(sig)
+        elif op == "double":
+            sig += sig
+        elif op == "der":
+            sig = encode_dss_signature(int.from_bytes(sig[:32], "big"), int.from_bytes(sig[32:], "big"))
+        elif op == "rs":
+            sig = i2b(val(p[1]), 32) + i2b(val(p[2]), 32)
     tok = si.decode() + "." + b64(sig)
     A64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for op in c.get("post", []):
         parts = tok.split(".")
         a = expand(op[1:], now)
         o = op[0]
-        if o == "set": tok = a[0]
-        elif o == "drop_part": tok = ".".join(parts[:a[0]])
-        elif o == "append": tok += a[0]
-        elif o == "prepend": tok = a[0] + tok
-        elif o == "pad": parts[a[0]] += "=" * (-len(parts[a[0]]) % 4 or 2); tok = ".".join(parts)
-        elif o == "std_b64": tok = tok.replace("-", "+").replace("_", "/") + ("" if ("-" in tok or "_" in tok) else "+")
-        elif o == "insert": s = parts[a[0]]; parts[a[0]] = s[:4] + a[1] + s[4:]; tok = ".".join(parts)
+        if o == "set":
+            tok = a[0]
+        elif o == "drop_part":
+            tok = ".".join(parts[: a[0]])
+        elif o == "append":
+            tok += a[0]
+        elif o == "prepend":
+            tok = a[0] + tok
+        elif o == "pad":
+            parts[a[0]] += "=" * (-len(parts[a[0]]) % 4 or 2)
+            tok = ".".join(parts)
+        elif o == "std_b64":
+            tok = tok.replace("-", "+").replace("_", "/") + ("" if ("-" in tok or "_" in tok) else "+")
+        elif o == "insert":
+            s = parts[a[0]]
+            parts[a[0]] = s[:4] + a[1] + s[4:]
+            tok = ".".join(parts)
         elif o == "unused_bits":
             s = parts[a[0]]
             if len(s) % 4 == 0:  # no unused bits: lengthen the payload by one space until there are some
-                return build({**c, "_pad": c.get("_pad", 0) + 1, "claims": {**(c.get("claims") or {}), "z": " " * (c.get("_pad", 0) + 1)}}, now)
-            parts[a[0]] = s[:-1] + A64[A64.index(s[-1]) | 1] if A64[A64.index(s[-1]) | 1] != s[-1] else s[:-1] + A64[A64.index(s[-1]) ^ 1]
+                return build(
+                    {
+                        **c,
+                        "_pad": c.get("_pad", 0) + 1,
+                        "claims": {**(c.get("claims") or {}), "z": " " * (c.get("_pad", 0) + 1)},
+                    },
+                    now,
+                )
+            parts[a[0]] = (
+                s[:-1] + A64[A64.index(s[-1]) | 1]
+                if A64[A64.index(s[-1]) | 1] != s[-1]
+                else s[:-1] + A64[A64.index(s[-1]) ^ 1]
+            )
             tok = ".".join(parts)
-        elif o == "replace": tok = tok.replace(a[0], a[1])
-        elif o == "wrap": tok = a[0] + tok + a[0]
-        elif o == "json_flat": tok = json.dumps({"protected": parts[0], "payload": parts[1], "signature": parts[2]})
-        elif o == "json_general": tok = json.dumps({"payload": parts[1], "signatures": [{"protected": parts[0], "signature": parts[2]}]})
+        elif o == "replace":
+            tok = tok.replace(a[0], a[1])
+        elif o == "wrap":
+            tok = a[0] + tok + a[0]
+        elif o == "json_flat":
+            tok = json.dumps({"protected": parts[0], "payload": parts[1], "signature": parts[2]})
+        elif o == "json_general":
+            tok = json.dumps({"payload": parts[1], "signatures": [{"protected": parts[0], "signature": parts[2]}]})
         elif o == "jwe_bomb":
             h = b64(b'{"alg":"dir","enc":"A128GCM","zip":"DEF","kid":"rsa1"}')
             tok = ".".join([h, "", b64(b"0" * 12), b64(zlib.compress(b"0" * 10_000_000)[2:-4]), b64(b"0" * 16)])
         elif o == "jwe_pbes2":
-            h = b64(json.dumps({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2**31, "p2s": b64(b"salt")}).encode())
+            h = b64(
+                json.dumps({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2**31, "p2s": b64(b"salt")}).encode()
+            )
             tok = ".".join([h, b64(b"0" * 24), b64(b"0" * 12), b64(b"x"), b64(b"0" * 16)])
         elif o == "swap_payload":
             other = build({"_defaults": D, "claims": {"preferred_username": "admin"}}, now)[0].split(".")

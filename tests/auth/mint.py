@@ -1,5 +1,6 @@
 # ruff: noqa
 """Builds the tokens of tokens.json: mint.token(case, values, keys) -> str. Needs `cryptography`."""
+
 import base64
 import hashlib
 import hmac
@@ -19,11 +20,13 @@ _REPEAT = re.compile(rb"\$\{rep:(.):([0-9]+)\}")
 
 def expand(text, values):
     """Fills ${now+N}, ${issuer}, ${issuer2}, ${x:ff}, ${rep:c:n}; returns bytes."""
+
     def fill(m):
         name = m[1].decode()
         if name != "now":
             return values[name].encode()
         return str(values["now"] + int(m[2] or 0)).encode() + (m[3] or b"")
+
     data = text.encode("utf-8", "surrogatepass")
     data = _BYTE.sub(lambda m: bytes([int(m[1], 16)]), data)
     data = _REPEAT.sub(lambda m: m[1] * int(m[2]), data)
@@ -53,8 +56,12 @@ def sign(spec, data, keys):
     elif alg[:2] == "HS":
         secret = keys["secrets"].get(spec["key"])
         if secret is None:
-            secret = private_key(spec["key"], keys).public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+            secret = (
+                private_key(spec["key"], keys)
+                .public_key()
+                .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+                .decode()
+            )
         sig = hmac.new(secret.encode(), data, getattr(hashlib, name.lower())).digest()
     elif alg[:2] == "RS":
         sig = private_key(spec["key"], keys).sign(data, padding.PKCS1v15(), digest)
@@ -99,7 +106,8 @@ def token(case, values, keys):
     h, p = b64(header), b64(claims)
     signed = "%s.%s" % (
         b64(expand(case["signed_header"], values)) if case.get("signed_header") else h,
-        b64(expand(case["signed_claims"], values)) if case.get("signed_claims") else p)
+        b64(expand(case["signed_claims"], values)) if case.get("signed_claims") else p,
+    )
     s = b64(sign(case["sign"], signed.encode(), keys))
     wire = case.get("wire") or "{h}.{p}.{s}"
     for mark, value in (("{h}", h), ("{p}", p), ("{s}", s), ("{p+}", base64.b64encode(claims).decode())):

@@ -62,6 +62,7 @@ _EDIT = (
     *_VIEW,
     _rule("", _CONNECTED, ("get", *_WRITE)),
     _rule("", _EDITED, _WRITE),
+    _rule("", ("secrets",), (*_READ, *_WRITE)),
     _rule("", ("serviceaccounts/token",), ("create",)),
     _rule("", ("serviceaccounts",), ("impersonate",)),
     _rule("apps", ("deployments",), _WRITE),

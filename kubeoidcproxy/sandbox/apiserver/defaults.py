@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +45,17 @@ def defaulted(resource: Resource, item: Object) -> Object:
         return _defaulted_rbac(item)
     if resource.kind == "Deployment":
         return item | {"spec": {"replicas": 1, **(item.get("spec") or {})}, "status": item.get("status") or {}}
+    if resource.kind == "Secret":
+        return _encoded_secret(item)
     return item
+
+
+def _encoded_secret(item: Object) -> Object:
+    """``stringData`` is for writing only: what it says is found in ``data`` (``SetDefaults_Secret`` and conversion)."""
+    written = {name: b64encode(text.encode()).decode() for name, text in (item.get("stringData") or {}).items()}
+    kept = {name: value for name, value in item.items() if name != "stringData"}
+    data = {**(item.get("data") or {}), **written}
+    return kept | {"type": item.get("type") or "Opaque"} | ({"data": data} if data else {})
 
 
 def _defaulted_rbac(item: Object) -> Object:

@@ -25,6 +25,10 @@ def _configmap_cells(item: Object, aged: str) -> list[Any]:
     return [item["metadata"]["name"], len(item.get("data") or ()) + len(item.get("binaryData") or ()), aged]
 
 
+def _secret_cells(item: Object, aged: str) -> list[Any]:
+    return [item["metadata"]["name"], item["type"], len(item.get("data") or ()), aged]
+
+
 def _deployment_cells(item: Object, aged: str) -> list[Any]:
     state, spec = item.get("status") or {}, item["spec"]
     containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
@@ -72,6 +76,7 @@ DEFAULT_PRINTER: Printer = (("Name", "Created At"), _default_cells)
 PRINTERS: dict[str, Printer] = {
     "Pod": (_POD_COLUMNS, _pod_cells),
     "ConfigMap": (("Name", "Data", "Age"), _configmap_cells),
+    "Secret": (("Name", "Type", "Data", "Age"), _secret_cells),
     "Deployment": (
         ("Name", "Ready", "Up-to-date", "Available", "Age", "+Containers", "+Images", "+Selector"),
         _deployment_cells,

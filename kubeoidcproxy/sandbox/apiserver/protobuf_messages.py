@@ -58,6 +58,8 @@ MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
     },
     "Namespace": _META | {2: ("", "skip"), 3: ("", "skip")},
     "ConfigMap": _META | {2: ("data", "{}string"), 3: ("binaryData", "{}bytes"), 4: ("immutable", "bool")},
+    "Secret": _META
+    | {2: ("data", "{}bytes"), 3: ("type", "string"), 4: ("stringData", "{}string"), 5: ("immutable", "bool")},
     "ServiceAccount": _META | {4: ("automountServiceAccountToken", "bool")},
     "Role": _META | {2: ("rules", "[]PolicyRule")},
     "ClusterRole": _META | {2: ("rules", "[]PolicyRule")},

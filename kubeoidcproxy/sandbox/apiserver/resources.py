@@ -121,6 +121,16 @@ RESOURCES = (
     Resource(
         "",
         "v1",
+        "secrets",
+        "secret",
+        "Secret",
+        True,
+        fields=("data", "stringData", "type", "immutable"),
+        selectable=("type",),
+    ),
+    Resource(
+        "",
+        "v1",
         "serviceaccounts",
         "serviceaccount",
         "ServiceAccount",

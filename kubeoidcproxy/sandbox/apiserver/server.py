@@ -70,7 +70,7 @@ class ApiServer:
         self._store.listen(self._namespaces.changed)
         self._audit = AuditLog(audit_log, self._now)
         self._router = self._routed()
-        self._factory = HttpFactory(self._serve)
+        self.factory = HttpFactory(self._serve)
         self.seed(bootstrap_manifests())
         self.seed(manifests)
 
@@ -79,7 +79,7 @@ class ApiServer:
     ) -> Deferred[IListeningPort]:
         """Listen on loopback. The context factory says whether client certificates are asked for and verified."""
         endpoint: IStreamServerEndpoint = SSL4ServerEndpoint(reactor, port, context_factory, interface="127.0.0.1")
-        return endpoint.listen(self._factory)
+        return endpoint.listen(self.factory)
 
     def seed(self, manifests: Iterable[Mapping[str, Any]]) -> None:
         """Store plain objects, unasked and unauthorised; namespaces before what lives in them."""
@@ -96,7 +96,7 @@ class ApiServer:
         """Cut every open connection, end what runs in pods and close the audit log."""
         self._pods.end()
         self._namespaces.close()
-        for connection in list(self._factory.connections):
+        for connection in list(self.factory.connections):
             connection.abort()
         self._audit.close()
 

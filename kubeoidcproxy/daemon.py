@@ -111,13 +111,14 @@ class Daemon(Service):
             )
             endpoint = config.admin.endpoint
             self._admin_port = self._reactor.listenTCP(endpoint.port, site, interface=numeric_host(endpoint.host))
-            self._log.info(ADMIN_LISTENING, address=shown(self._admin_port))
-        self._sockets.announce()
 
     def _running(self) -> None:
-        """The reactor runs and has installed its signal handlers: ours replace them."""
+        """The reactor runs and has installed its signal handlers: ours replace them, before anybody hears of us."""
         for number, heard in ((signal.SIGTERM, self._end), (signal.SIGINT, self._end), (signal.SIGHUP, self.reload)):
             signal.signal(number, lambda *_, heard=heard: self._reactor.callFromThread(heard))
+        self._sockets.announce()
+        if self._admin_port is not None:
+            self._log.info(ADMIN_LISTENING, address=shown(self._admin_port))
         notify.ready()
 
     def _end(self) -> None:

@@ -10,9 +10,9 @@ what looks like a JWT is masked, wherever it came from.
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from string import Formatter
@@ -31,6 +31,7 @@ from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
 from kubeoidcproxy.audit.masking import masked
+from kubeoidcproxy.lines import LineQueue
 
 # For twistd's ``logger`` option, which takes the name of a function without arguments and nothing else.
 TWISTD_LOGGER = f"{__name__}.twistd_logger"
@@ -72,15 +73,30 @@ def twistd_logger() -> ILogObserver:
 def twistd_observer(options: Mapping[str, Any], *, level: str, form: str) -> ILogObserver:
     """Ours, writing where twistd's own would (``UnixAppLogger``)."""
     name = options.get("logfile") or ("-" if options.get("nodaemon") else "twistd.log")
-    if name == "-" and not options.get("nodaemon"):
+    if name != "-":
+        return observer(_file_writer(name), level=level, form=form)
+    if not options.get("nodaemon"):
         raise SystemExit("a daemon cannot log to standard output")
-    stream = sys.stdout if name == "-" else LogFile.fromFullPath(name, defaultMode=0o640)
+    return observer(_stdout_writer(), level=level, form=form)
+
+
+def _stdout_writer() -> Write:
+    """By a thread: standard output may be a pipe that nobody reads (law 7)."""
+    lines = LineQueue("-", complain=lambda trouble: None)
+    lines.start()
+    atexit.register(lines.close)
+    return lambda line: lines.append(line.removesuffix("\n"))
+
+
+def _file_writer(name: str) -> Write:
+    """By ourselves: twistd has not forked yet, and a thread would not survive that."""
+    file = LogFile.fromFullPath(name, defaultMode=0o640)
 
     def write(line: str) -> None:
-        stream.write(line)
-        stream.flush()
+        file.write(line)
+        file.flush()
 
-    return observer(write, level=level, form=form)
+    return write
 
 
 def text_line(event: LogEvent) -> str:

@@ -16,7 +16,7 @@ EDGE_LIBRARIES = {"twisted", "treq", "OpenSSL", "service_identity", "prometheus_
 
 # From the bottom. A module may import its own room, and rooms of the layers below.
 WIRE = {"http1"}
-VALUES = {"errors", "identity", "requestinfo", "exchange", "interfaces", "config"}
+VALUES = {"errors", "identity", "requestinfo", "exchange", "interfaces", "config", "lines"}
 DECISIONS = {"routing", "auth", "impersonation", "audit", "relay", "clusters"}  # their parts without edge libraries
 WIRING = {"service", "daemon", "fleet", "prepared"}
 ENTRY = {"tap", "cli", "sandbox"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,15 @@ def test_a_failure_without_a_message() -> None:
     assert "too\nbad" in log.members["traceback"]
 
 
-def test_twistd_writes_where_it_always_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def written(capfd: pytest.CaptureFixture[str]) -> str:
+    """What a thread has written to file descriptor 1, as soon as it is a line."""
+    out, deadline = "", time.monotonic() + 5
+    while not out.endswith("\n") and time.monotonic() < deadline:
+        out += capfd.readouterr().out
+    return out
+
+
+def test_twistd_writes_where_it_always_did(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """To --logfile, else with -n to standard output."""
     path = tmp_path / "daemon.log"
     event = {"log_format": "hello", "log_time": 0.0, "log_level": LogLevel.info, "log_namespace": "x"}
@@ -165,17 +174,17 @@ def test_twistd_writes_where_it_always_did(tmp_path: Path, capsys: pytest.Captur
     assert path.read_text().endswith(" [x#info] hello\n")
     assert path.stat().st_mode & 0o777 == 0o640
     daemonlog.twistd_observer({"logfile": None, "nodaemon": True}, level="info", form="json")(event)
-    assert json.loads(capsys.readouterr().out)["message"] == "hello"
+    assert json.loads(written(capfd))["message"] == "hello"
 
 
-def test_twistd_finds_it_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_twistd_finds_it_by_name(capfd: pytest.CaptureFixture[str]) -> None:
     """Its `logger` option is a name; what the configuration says of the log comes later."""
     daemonlog.choose({"nodaemon": True}, level="warn", form="json")
     made = namedAny(daemonlog.TWISTD_LOGGER)()
     assert ILogObserver.providedBy(made)
     for level in (LogLevel.info, LogLevel.warn):
         made({"log_format": "hello", "log_time": 0.0, "log_level": level, "log_namespace": "x"})
-    assert json.loads(capsys.readouterr().out)["level"] == "warn"
+    assert json.loads(written(capfd))["level"] == "warn"
 
 
 def test_a_daemon_has_no_standard_output() -> None:

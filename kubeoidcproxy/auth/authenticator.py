@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from kubeoidcproxy.auth.cache import TokenCache
@@ -98,10 +98,9 @@ class OIDCAuthenticator:
         """The files to watch; :meth:`reload_key_files` when one changes."""
         return tuple(source.origin.path for source in self._static_sources())
 
-    def reload_key_files(self) -> None:
-        """Read the files of static issuers again; callers are forgotten where the keys differ."""
-        for source in self._static_sources():
-            source.reload()
+    def reload_key_files(self) -> Deferred[Any]:
+        """Read the files of static issuers again; callers are forgotten where the keys differ. Fires when all are."""
+        return DeferredList([source.reload() for source in self._static_sources()])
 
     def forget(self) -> None:
         """Verify everybody anew at the next request."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
 from kubeoidcproxy.auth.jwks import parse_jwks
@@ -18,6 +20,8 @@ _PARSERS: dict[str, Callable[[bytes], KeySet]] = {
 }
 _LARGEST_FILE = 1024 * 1024  # bytes; a hundred certificates
 
+InThread = Callable[[Callable[[KeptIn], KeySet | str], KeptIn], "Deferred[KeySet | str]"]
+
 UNREADABLE = "keys of an issuer cannot be read from their file"
 
 
@@ -25,45 +29,43 @@ class StaticKeySource:
     """A :class:`~kubeoidcproxy.auth.sources.KeySource` over a file.
 
     :param on_change: called when the set of keys has changed.
+    :param in_thread: runs a function where it may block: the disk may be slow (law 7).
     """
 
     _log = Logger()
 
-    def __init__(self, origin: KeptIn, *, on_change: Callable[[], None]) -> None:
+    def __init__(self, origin: KeptIn, *, on_change: Callable[[], None], in_thread: InThread = deferToThread) -> None:
         self.origin = origin
         self._on_change = on_change
+        self._in_thread = in_thread
         self._keys: KeySet | None = None
         self._error = ""
 
     def start(self) -> None:
-        """Read the file; one that cannot be read leaves the issuer without keys until a later reload."""
-        self.reload()
+        """Read the file, once and at once; one that cannot be read leaves the issuer without keys until a reload."""
+        self._take(_read(self.origin))
 
     def stop(self) -> None:
         """Nothing is under way."""
 
-    def reload(self) -> bool:
-        """Read the file again. One that is gone, faulty or half written leaves the keys as they are.
-
-        :returns: whether the keys have changed.
-        """
-        try:
-            with self.origin.path.open("rb") as file:
-                keys = _PARSERS[self.origin.form](file.read(_LARGEST_FILE))
-        except (OSError, UnusableKeys) as error:
-            self._error = str(error)
-            self._log.error(UNREADABLE + ": {issuer}: {error}", issuer=self.origin.issuer, error=self._error)
-            return False
-        self._error = ""
-        if keys == self._keys:
-            return False
-        self._keys = keys
-        self._on_change()
-        return True
+    def reload(self) -> Deferred[None]:
+        """Read the file again. One that is gone, faulty or half written leaves the keys as they are. Never fails."""
+        return self._in_thread(_read, self.origin).addCallback(self._take)
 
     def refresh(self) -> None:
-        """Read the file now."""
+        """Read the file again, because an operator says so."""
         self.reload()
+
+    def _take(self, read: KeySet | str) -> None:
+        """Keys, or why there are none."""
+        if isinstance(read, str):
+            self._error = read
+            self._log.error(UNREADABLE + ": {issuer}: {error}", issuer=self.origin.issuer, error=read)
+            return
+        self._error = ""
+        if read != self._keys:
+            self._keys = read
+            self._on_change()
 
     def keys(self) -> KeySet | None:
         """The keys of the last good reading."""
@@ -83,3 +85,12 @@ class StaticKeySource:
         if self._keys is None:
             return False, "no keys" + trouble
         return True, f"{len(self._keys.keys)} keys from a file" + trouble
+
+
+def _read(origin: KeptIn) -> KeySet | str:
+    """The keys in the file, or what is wrong with it. Blocks."""
+    try:
+        with origin.path.open("rb") as file:
+            return _PARSERS[origin.form](file.read(_LARGEST_FILE))
+    except (OSError, UnusableKeys) as error:
+        return str(error)

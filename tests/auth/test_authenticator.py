@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_twisted
 from auth.jwt_gen import RING, b64, jwk
 from auth.scripted import ACCEPTED, ISSUER, NOW, ORIGIN, TRUST, ScriptedIssuer, token
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -244,7 +245,8 @@ def test_the_log_has_the_reason_and_no_token(room: Room) -> None:
     assert "\n" not in event["detail"]
 
 
-def test_keys_from_a_file(tmp_path: Path) -> None:
+@pytest_twisted.ensureDeferred
+async def test_keys_from_a_file(tmp_path: Path) -> None:
     """A pipeline's own key: read at start and when the file has changed; the kid says nothing; maxTokenAge holds."""
     file = tmp_path / "pipeline.pem"
     write_public_key(file, "rsa1")
@@ -259,7 +261,7 @@ def test_keys_from_a_file(tmp_path: Path) -> None:
     assert authenticator.key_files() == (file,)
     refusal(outcome(authenticator.authenticate(token(claims={"exp": NOW + 601}))), 401)
     write_public_key(file, "other1")
-    authenticator.reload_key_files()
+    await authenticator.reload_key_files()
     assert authenticator.recall(good) is None
     refusal(outcome(authenticator.authenticate(good)), 401)
     assert isinstance(outcome(authenticator.authenticate(token(key="other1"))), Caller)

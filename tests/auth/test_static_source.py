@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from auth.jwt_gen import cert, jwk
+from twisted.internet.defer import Deferred, maybeDeferred
 
 from kubeoidcproxy.auth.static_source import StaticKeySource
 from kubeoidcproxy.auth.trust import KeptIn
@@ -16,7 +17,9 @@ class Watched:
     def __init__(self, file: Path, form: str = "certificates") -> None:
         self.file = file
         self.changes = 0
-        self.source = StaticKeySource(KeptIn("urn:pipeline", file, form), on_change=self.changed)  # type: ignore[arg-type]
+        self.source = StaticKeySource(
+            KeptIn("urn:pipeline", file, form), on_change=self.changed, in_thread=maybeDeferred
+        )  # type: ignore[arg-type]
 
     def changed(self) -> None:
         self.changes += 1
@@ -39,9 +42,10 @@ def test_read_at_start(watched: Watched) -> None:
 def test_reload(watched: Watched) -> None:
     """A change is told once, and none is told where the keys are the same."""
     watched.file.write_bytes(b"# touched\n" + cert("rsa1")[0])
-    assert not watched.source.reload()
+    watched.source.reload()
+    assert watched.changes == 1
     watched.file.write_bytes(cert("rsa1")[0] + cert("other1")[0])
-    assert watched.source.reload()
+    watched.source.reload()
     assert watched.changes == 2
 
 
@@ -52,7 +56,8 @@ def test_a_faulty_file_changes_nothing(watched: Watched, content: bytes | None) 
         watched.file.unlink()
     else:
         watched.file.write_bytes(content)
-    assert not watched.source.reload()
+    watched.source.reload()
+    assert watched.changes == 1
     assert watched.source.keys() is before
     ready, text = watched.source.state()
     assert ready
@@ -70,3 +75,17 @@ def test_no_file_at_start(tmp_path: Path) -> None:
     keys = watched.source.keys()
     assert keys is not None
     assert keys.binds_kid
+
+
+def test_law_7_a_reload_reads_in_a_thread(tmp_path: Path) -> None:
+    asked: list[object] = []
+
+    def in_thread(read: object, origin: object) -> Deferred[object]:
+        asked.append(origin)
+        return Deferred()
+
+    origin = KeptIn("urn:pipeline", tmp_path / "none", "JWKS")
+    source = StaticKeySource(origin, on_change=lambda: None, in_thread=in_thread)  # type: ignore[arg-type]
+    source.reload()
+    assert asked == [origin]
+    assert source.state() == (False, "no keys")

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from kubeoidcproxy.audit.linefile import LineFile
+from kubeoidcproxy.lines import LineFile
+
+complaints: list[str] = []
 
 
 def opened(path: Path | str) -> LineFile:
-    file = LineFile(str(path))
+    file = LineFile(str(path), complaints.append)
     file.open()
     return file
 

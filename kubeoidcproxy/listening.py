@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
 from kubeoidcproxy.config.listen import SystemdSocket, TCPAddress
@@ -33,7 +33,7 @@ class ListeningSockets:
         self._reactor = reactor
         self._factory = factory
         self._keep_alive = keep_alive
-        self._ports: list[IListeningPort] = []
+        self.ports: list[Any] = []
 
     def open(self, addresses: Sequence[TCPAddress | SystemdSocket]) -> None:
         """Bind all, or none.
@@ -44,16 +44,16 @@ class ListeningSockets:
         for address in addresses:
             port = self._adopt(address) if isinstance(address, SystemdSocket) else self._bind(address)
             set_socket_options(port.socket, self._keep_alive)
-            self._ports.append(port)
+            self.ports.append(port)
 
     def announce(self) -> None:
         """One line for each socket, in the order of ``listen``."""
-        for port in self._ports:
+        for port in self.ports:
             self._log.info(LISTENING, address=shown(port))
 
     async def close(self) -> None:
         """Accept no more."""
-        ports, self._ports = self._ports, []
+        ports, self.ports = self.ports, []
         await DeferredList([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)
 
     def _bind(self, address: TCPAddress) -> Any:
@@ -62,7 +62,10 @@ class ListeningSockets:
         )
 
     def _adopt(self, address: SystemdSocket) -> Any:
-        endpoint: Any = serverFromString(self._reactor, f"systemd:domain=INET:name={address.name}")
+        try:
+            endpoint: Any = serverFromString(self._reactor, f"systemd:domain=INET:name={address.name}")
+        except KeyError:
+            raise OSError(f"systemd passed no socket with FileDescriptorName={address.name}") from None
         with socket.socket(fileno=os.dup(endpoint.fileno)) as passed:
             family = passed.family  # systemd's ListenStream=8443 is one IPv6 socket for both; Twisted must be told
         return self._reactor.adoptStreamPort(endpoint.fileno, family, self._factory)

@@ -32,24 +32,6 @@ Kept = dict[tuple[str | int, ...], float]
 # Upper edges in seconds; beyond the last is the default responseTimeout of 90 s.
 DURATION_EDGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
-# Classes of reasons why a token is no good; a reason that is not here counts as "other", for labels must be few.
-TOKEN_REASONS = frozenset(
-    {
-        *("missing", "malformed", "too_large", "unknown_issuer", "keys_unavailable", "algorithm", "signature"),
-        *(
-            "expired",
-            "not_yet_valid",
-            "too_old",
-            "audience",
-            "claims",
-            "identity",
-            "reserved",
-            "revoked",
-            "not_allowed",
-        ),
-    }
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -149,14 +131,10 @@ class Metrics:
             verb = "read" if exchange.method in ("GET", "HEAD", "OPTIONS") else "write"
             self._durations.observe(cluster, verb, exchange.ended_at - exchange.started_at)
 
-    def token_validated(self, issuer: str) -> None:
-        """A token was found good."""
-        _add(self._validations, (issuer if issuer in self._issuers else "", "success", ""), 1)
-
-    def token_refused(self, issuer: str, reason: str) -> None:
-        """A token, or its absence, was refused. ``reason`` is one of :data:`TOKEN_REASONS`."""
+    def token_judged(self, issuer: str, reason: str) -> None:
+        """A token was found good (reason ""), or refused for one of a few classes of reasons, as the client is told."""
         known = issuer if issuer in self._issuers else ""
-        _add(self._validations, (known, "failure", reason if reason in TOKEN_REASONS else "other"), 1)
+        _add(self._validations, (known, "failure" if reason else "success", reason), 1)
 
     def connect_failed(self, cluster: str, reason: str) -> None:
         """No connection to an API server: ``reason`` is a word of the caller's, out of a few."""

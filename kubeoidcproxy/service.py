@@ -42,7 +42,7 @@ def build(path: Path, reactor: Any, *, daemonised: bool = False) -> Daemon:
     config = prepared.loaded.config
     access_log = _access_log(path, config, daemonised=daemonised)
     metrics = Metrics()
-    authenticator = _authenticator(prepared, reactor)
+    authenticator = _authenticator(prepared, reactor, metrics)
     fleet = Fleet(reactor, on_failure=metrics.connect_failed)
     reach = fleet.replace(prepared.upstreams, config.default_cluster).reach
     gate = RequestGate(reach=reach, authenticator=authenticator, admission=NoAdmission())
@@ -64,7 +64,7 @@ def build(path: Path, reactor: Any, *, daemonised: bool = False) -> Daemon:
     )
 
 
-def _authenticator(prepared: Prepared, reactor: Any) -> OIDCAuthenticator:
+def _authenticator(prepared: Prepared, reactor: Any, metrics: Metrics) -> OIDCAuthenticator:
     config = prepared.loaded.config
     keys = config.authentication.keys
     return OIDCAuthenticator(
@@ -72,6 +72,7 @@ def _authenticator(prepared: Prepared, reactor: Any) -> OIDCAuthenticator:
         source_opener(reactor, min_refresh_interval=keys.min_refresh_interval, max_stale=keys.max_stale),
         token_cache_ttl=config.authentication.token_cache_ttl,
         max_token_size=config.limits.max_token_size,
+        on_verdict=metrics.token_judged,
     )
 
 

@@ -58,10 +58,10 @@ def test_requests_are_counted_by_cluster_and_code(metrics: m.Metrics) -> None:
 def test_only_names_of_the_configuration_are_labels(metrics: m.Metrics) -> None:
     """What strangers make up counts under the empty name."""
     done(metrics, exchange_of(cluster="made-up", bytes_in=3))
-    metrics.token_refused("https://evil.example.com", "made up")
+    metrics.token_judged("https://evil.example.com", "token is expired")
     assert value(metrics, "requests_total", cluster="", code="200") == 1
     assert value(metrics, "request_body_bytes_total", cluster="") == 3
-    assert value(metrics, "token_validations_total", issuer="", result="failure", reason="other") == 1
+    assert value(metrics, "token_validations_total", issuer="", result="failure", reason="token is expired") == 1
     assert b"made" not in metrics.exposition("")[0]
 
 
@@ -118,9 +118,9 @@ def test_open_streams(metrics: m.Metrics) -> None:
 
 def test_token_validations(metrics: m.Metrics) -> None:
     """The names that the alert rules use."""
-    metrics.token_validated(ISSUER)
-    metrics.token_refused(ISSUER, "expired")
-    metrics.token_refused("", "missing")
+    metrics.token_judged(ISSUER, "")
+    metrics.token_judged(ISSUER, "expired")
+    metrics.token_judged("", "missing")
     assert value(metrics, "token_validations_total", issuer=ISSUER, result="success", reason="") == 1
     assert value(metrics, "token_validations_total", issuer=ISSUER, result="failure", reason="expired") == 1
     assert value(metrics, "token_validations_total", issuer="", result="failure", reason="missing") == 1

@@ -15,7 +15,7 @@ from kubeoidcproxy.auth.refusals import keys_unavailable, unauthorized
 from kubeoidcproxy.auth.sources import KeySource, OpenSource
 from kubeoidcproxy.auth.static_source import StaticKeySource
 from kubeoidcproxy.auth.trust import AcceptedIssuer, KeyOrigin
-from kubeoidcproxy.auth.verification import MAX_TOKEN_SIZE, NeedsKeys, Trust, examine, prove
+from kubeoidcproxy.auth.verification import MAX_TOKEN_SIZE, NeedsKeys, Trust, claimed_issuer, examine, prove
 from kubeoidcproxy.errors import Rejection
 from kubeoidcproxy.identity import Caller
 
@@ -37,6 +37,8 @@ class OIDCAuthenticator:
     :param token_cache_ttl: seconds; 0: every request is verified.
     :param max_token_size: bytes; 401 above.
     :param wall: seconds since the epoch, for ``exp`` and ``nbf``.
+    :param on_verdict: told (issuer, "" or the class of reasons) of every token that is judged; the issuer of a token
+        that is refused is the one that it claims.
     """
 
     _log = Logger()
@@ -50,8 +52,10 @@ class OIDCAuthenticator:
         max_token_size: int = MAX_TOKEN_SIZE,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        on_verdict: Callable[[str, str], None] = lambda issuer, reason: None,
     ) -> None:
         self._open_source = open_source
+        self._on_verdict = on_verdict
         self._max_token_size = max_token_size
         self._wall = wall
         self._cache = TokenCache(ttl=token_cache_ttl, wall=wall, monotonic=monotonic)
@@ -123,7 +127,9 @@ class OIDCAuthenticator:
             caller = await self._verified(token)
         except Rejection as rejection:
             self._log.info(REFUSED + ": {detail}", detail=rejection.detail, status=rejection.status)
+            self._on_verdict(claimed_issuer(token), rejection.message.rpartition(": ")[2])
             raise
+        self._on_verdict(caller.issuer, "")
         self._cache.remember(caller)
         return caller
 

@@ -75,7 +75,7 @@ class ClientProtocol(Protocol):
 
     def connectionMade(self) -> None:
         transport = self._transport
-        self._source = str(getattr(transport.getPeer(), "host", ""))
+        self._source = _address(transport.getPeer())
         transport.registerProducer(self, True)
         self._board.connections.add(self)
         self._settle()
@@ -335,6 +335,11 @@ _PERFORM: dict[type, Callable[[ClientProtocol, Any], None]] = {
     act.Answered: ClientProtocol._answered,
     act.Ended: ClientProtocol._ended,
 }
+
+
+def _address(peer: Any) -> str:
+    """Without port; an IPv4 client of a socket for both families is an IPv4 client."""
+    return str(getattr(peer, "host", "")).removeprefix("::ffff:")
 
 
 async def _wait_for(way: Awaitable[Passage]) -> Passage:

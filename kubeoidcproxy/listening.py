@@ -68,6 +68,7 @@ class ListeningSockets:
             raise OSError(f"systemd passed no socket with FileDescriptorName={address.name}") from None
         with socket.socket(fileno=os.dup(endpoint.fileno)) as passed:
             family = passed.family  # systemd's ListenStream=8443 is one IPv6 socket for both; Twisted must be told
+            passed.setblocking(False)  # of what both descriptors share; NonBlocking= is off by default
         return self._reactor.adoptStreamPort(endpoint.fileno, family, self._factory)
 
 

@@ -6,7 +6,7 @@ does not hide the same mistake in the other. Everything is in memory; it listens
 
 ``server.ApiServer`` puts the parts together. The way of a request::
 
-    protocol, exchange, transport        bytes to Request; Response, stream or tunnel to bytes
+    factory, protocol, exchange          bytes to Request; Response, stream or tunnel to bytes
     audit                                an event for each request, as kube-apiserver logs it
     authentication, impersonation, rbac  who asks, as whom, and may they
     router                               who answers:
@@ -14,13 +14,17 @@ does not hide the same mistake in the other. Everything is in memory; it listens
       bodies, objects, table, printers     objects, and how they are shown
       watch                                changes
       reviews, token_requests              questions
-      connect                              pods: logs, exec (also attach), portforward over websocket, spdy, forwarded
+      connect                              pods: logs, exec (attach too), portforward with forwarded
 
-What they know: ``resources`` (the table of kinds), ``store`` (all objects), ``bootstrap`` (what a new cluster holds),
-``namespaces`` and ``pods`` (what controllers and kubelets would do), ``defaults`` and ``validation`` under
-``admission``, ``patch`` and ``json_patch``, ``selectors``, ``protobuf`` with its ``protobuf_messages``, ``users``,
-``request``, ``call``, ``status`` (errors), ``spdy_dictionary``.
+What they stand on::
 
-Twisted is imported by protocol, exchange, transport, call, server, router, watch, namespaces, connect, logs, exec,
-websocket, portforward and forwarded alone.
+    request, call, users, status         values: requests and what they mean, callers, errors
+    kinds, resources, store              the table of kinds, and all objects
+    admission, defaults, validation      an object on its way into the store
+    patch, json_patch, selectors         changes of objects, choices of them
+    bootstrap, namespaces, lifecycle     what a new cluster holds, and what its controllers do
+    pods                                 what a kubelet would do
+    protobuf, protobuf_messages          bodies of kubectl 1.32 and later
+    websocket, spdy, spdy_dictionary     the protocols of exec and port-forward
+    transport                            Twisted's transports, as they are used here
 """

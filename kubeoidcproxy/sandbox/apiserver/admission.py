@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 
 from kubeoidcproxy.sandbox.apiserver.defaults import defaulted, timestamp
-from kubeoidcproxy.sandbox.apiserver.resources import Resource
+from kubeoidcproxy.sandbox.apiserver.kinds import Resource
 from kubeoidcproxy.sandbox.apiserver.store import Object
 from kubeoidcproxy.sandbox.apiserver.validation import check_pod_change, check_role_ref, validate
 

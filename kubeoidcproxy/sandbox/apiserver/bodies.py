@@ -8,10 +8,11 @@ from typing import Any
 import yaml
 
 from kubeoidcproxy.sandbox.apiserver import patch, status
+from kubeoidcproxy.sandbox.apiserver.kinds import Resource
 from kubeoidcproxy.sandbox.apiserver.protobuf import MEDIA_TYPE as PROTOBUF
 from kubeoidcproxy.sandbox.apiserver.protobuf import decode
 from kubeoidcproxy.sandbox.apiserver.request import Request, RequestInfo
-from kubeoidcproxy.sandbox.apiserver.resources import Resource, find_kind
+from kubeoidcproxy.sandbox.apiserver.resources import find_kind
 from kubeoidcproxy.sandbox.apiserver.store import Object
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kubeoidcproxy.sandbox.apiserver.resources import AUTHENTICATION, AUTHORIZATION, RBAC
+from kubeoidcproxy.sandbox.apiserver.kinds import AUTHENTICATION, AUTHORIZATION, RBAC
 from kubeoidcproxy.sandbox.apiserver.users import AUTHENTICATED, MASTERS, UNAUTHENTICATED
 
 Manifest = dict[str, Any]

@@ -6,7 +6,7 @@ from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
-from kubeoidcproxy.sandbox.apiserver.resources import RBAC, Resource
+from kubeoidcproxy.sandbox.apiserver.kinds import RBAC, Resource
 from kubeoidcproxy.sandbox.apiserver.store import Object
 
 _POD_SPEC = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kubeoidcproxy.sandbox.apiserver.kinds import Resource
 from kubeoidcproxy.sandbox.apiserver.request import Request, Response, json_response
-from kubeoidcproxy.sandbox.apiserver.resources import RESOURCES, Resource
+from kubeoidcproxy.sandbox.apiserver.resources import RESOURCES
 
 VERSION = {
     "major": "1",

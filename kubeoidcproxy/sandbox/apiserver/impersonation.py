@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from kubeoidcproxy.sandbox.apiserver import rbac, status
+from kubeoidcproxy.sandbox.apiserver.kinds import AUTHENTICATION
 from kubeoidcproxy.sandbox.apiserver.request import Request, RequestInfo
-from kubeoidcproxy.sandbox.apiserver.resources import AUTHENTICATION
 from kubeoidcproxy.sandbox.apiserver.users import (
     ANONYMOUS,
     AUTHENTICATED,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from kubeoidcproxy.sandbox.apiserver.kinds import Resource
+from kubeoidcproxy.sandbox.apiserver.lifecycle import is_ending
 from kubeoidcproxy.sandbox.apiserver.objects import Objects
-from kubeoidcproxy.sandbox.apiserver.resources import RESOURCES, Resource, resource
-from kubeoidcproxy.sandbox.apiserver.store import Event, Object, Store
+from kubeoidcproxy.sandbox.apiserver.resources import RESOURCES, resource
+from kubeoidcproxy.sandbox.apiserver.store import Event, Store
 
 TERMINATION_SECONDS = 0.5  # the real controller takes five to ten; what comes after a delete must see "Terminating"
 
@@ -27,7 +29,7 @@ class NamespaceController:
         name = event.item["metadata"]["name"]
         if event.type == "ADDED":
             self._furnish(name)
-        elif event.type == "MODIFIED" and _is_ending(event.item) and name not in self._terminating:
+        elif event.type == "MODIFIED" and is_ending(event.item) and name not in self._terminating:
             self._terminating[name] = self._clock.callLater(TERMINATION_SECONDS, self._finalize, name)
 
     def close(self) -> None:
@@ -49,7 +51,3 @@ class NamespaceController:
     def _empty(self, row: Resource, namespace: str) -> None:
         for item in self._store.all(row, namespace):
             self._store.delete(row, namespace, item["metadata"]["name"])
-
-
-def _is_ending(namespace: Object) -> bool:
-    return "deletionTimestamp" in namespace["metadata"]

@@ -18,16 +18,14 @@ from kubeoidcproxy.sandbox.apiserver.bodies import (
     read_object,
     read_patch,
 )
-from kubeoidcproxy.sandbox.apiserver.defaults import timestamp
 from kubeoidcproxy.sandbox.apiserver.json_patch import json_patch
+from kubeoidcproxy.sandbox.apiserver.kinds import RBAC, Resource
+from kubeoidcproxy.sandbox.apiserver.lifecycle import check_namespace, terminate
 from kubeoidcproxy.sandbox.apiserver.request import Request, RequestInfo
-from kubeoidcproxy.sandbox.apiserver.resources import RBAC, Resource
-from kubeoidcproxy.sandbox.apiserver.resources import resource as row
 from kubeoidcproxy.sandbox.apiserver.selectors import field_predicate, label_predicate
 from kubeoidcproxy.sandbox.apiserver.status import ApiError, Cause
 from kubeoidcproxy.sandbox.apiserver.store import Object, Store
 
-NAMESPACES = row("", "namespaces")
 _PATCHES: dict[str, Callable[[Any, Any], Object]] = {
     patch.JSON_PATCH: json_patch,
     patch.MERGE_PATCH: patch.merge_patch,
@@ -65,7 +63,7 @@ class Objects:
     def add(self, resource: Resource, item: Object, *, store: bool = True) -> Object:
         """Store a new object."""
         if resource.namespaced:
-            self._check_namespace(resource, item)
+            check_namespace(self._store, resource, item)
         admitted = admit_new(resource, item, self._now())
         return self._store.create(resource, admitted) if store else admitted
 
@@ -111,7 +109,7 @@ class Objects:
         if dry_run(request):
             last = found
         elif resource.kind == "Namespace":
-            return self._terminate(resource, found)
+            return terminate(self._store, found, self._now())
         else:
             last = self._store.delete(resource, info.namespace if resource.namespaced else "", info.name)
         if resource.kind in _RETURN_DELETED:
@@ -120,25 +118,6 @@ class Objects:
         if resource.group:
             details["group"] = resource.group
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-    def _check_namespace(self, resource: Resource, item: Object) -> None:
-        """The NamespaceLifecycle admission plugin."""
-        name = item["metadata"]["namespace"]
-        namespace = self._store.get(NAMESPACES, "", name)
-        if "deletionTimestamp" in namespace["metadata"]:
-            why = f"unable to create new content in namespace {name} because it is being terminated"
-            refusal = status.forbidden(resource.plural, resource.group, item["metadata"].get("name", ""), why)
-            cause = Cause("NamespaceTerminating", f"namespace {name} is being terminated", "metadata.namespace")
-            refusal.details = (refusal.details or {}) | {"causes": [cause.as_json()]}
-            raise refusal
-
-    def _terminate(self, resource: Resource, namespace: Object) -> Object:
-        """A namespace lives on until the controller has emptied it."""
-        metadata = namespace["metadata"]
-        if "deletionTimestamp" in metadata:
-            return namespace
-        ended = metadata | {"deletionTimestamp": timestamp(self._now())}
-        return self._store.replace(resource, namespace | {"metadata": ended, "status": {"phase": "Terminating"}})
 
     def _find(self, resource: Resource, info: RequestInfo) -> Object | None:
         return self._store.find(resource, info.namespace if resource.namespaced else "", info.name)

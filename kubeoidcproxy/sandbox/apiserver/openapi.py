@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubeoidcproxy.sandbox.apiserver.kinds import Resource
 from kubeoidcproxy.sandbox.apiserver.request import Response, json_response
-from kubeoidcproxy.sandbox.apiserver.resources import RESOURCES, Resource
+from kubeoidcproxy.sandbox.apiserver.resources import RESOURCES
 
 # Clients ask for "…v2@v1.0+protobuf", but "@" is not allowed in a media type: kube answers with "." as well.
 _V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

@@ -11,11 +11,10 @@ from typing import cast
 import h11
 from OpenSSL.crypto import X509
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, ISSLTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from kubeoidcproxy.sandbox.apiserver.authentication import certificate_user
 from kubeoidcproxy.sandbox.apiserver.exchange import Exchange, Tunnel
@@ -154,24 +153,6 @@ class HttpConnection(Protocol):
 
     def _tcp(self) -> Transport:
         return cast(Transport, self.transport)
-
-
-@implementer(IProtocolNegotiationFactory)
-class HttpFactory(Factory):
-    """Makes connections and knows the open ones."""
-
-    noisy = False
-
-    def __init__(self, serve: Serve) -> None:
-        self._serve = serve
-        self.connections: set[HttpConnection] = set()
-
-    def buildProtocol(self, addr: IAddress | None) -> HttpConnection:
-        return HttpConnection(self._serve, self.connections)
-
-    def acceptableProtocols(self) -> list[bytes]:
-        """For ALPN. Without it Twisted ends the handshake of every client that offers anything, as all do."""
-        return [b"http/1.1"]
 
 
 async def _coroutine(awaitable: Awaitable[None]) -> None:

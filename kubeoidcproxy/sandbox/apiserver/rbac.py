@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeoidcproxy.sandbox.apiserver import status
+from kubeoidcproxy.sandbox.apiserver.kinds import RBAC
 from kubeoidcproxy.sandbox.apiserver.request import RequestInfo
-from kubeoidcproxy.sandbox.apiserver.resources import RBAC, resource
+from kubeoidcproxy.sandbox.apiserver.resources import resource
 from kubeoidcproxy.sandbox.apiserver.store import Store
 from kubeoidcproxy.sandbox.apiserver.users import MASTERS, User, service_account_name
 

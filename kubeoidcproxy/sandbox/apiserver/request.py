@@ -63,7 +63,10 @@ class Response:
 
 def json_response(value: Any, status: int = 200) -> Response:
     """Compact JSON with a newline, as kube writes it."""
-    return Response(status, json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    # Header bytes that are no UTF-8 come as surrogates; Go writes U+FFFD for them.
+    body = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
+    return Response(status, body + b"\n")
 
 
 @dataclass(frozen=True, slots=True)

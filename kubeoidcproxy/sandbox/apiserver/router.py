@@ -11,14 +11,15 @@ from kubeoidcproxy.sandbox.apiserver.bodies import read_object
 from kubeoidcproxy.sandbox.apiserver.call import Call
 from kubeoidcproxy.sandbox.apiserver.connect import PodConnections
 from kubeoidcproxy.sandbox.apiserver.discovery import discovery_response
+from kubeoidcproxy.sandbox.apiserver.kinds import Resource
 from kubeoidcproxy.sandbox.apiserver.objects import Objects
 from kubeoidcproxy.sandbox.apiserver.openapi import openapi_response
 from kubeoidcproxy.sandbox.apiserver.request import RequestInfo, Response, json_response
-from kubeoidcproxy.sandbox.apiserver.resources import Resource, find_resource, is_group
+from kubeoidcproxy.sandbox.apiserver.resources import find_resource, is_group
 from kubeoidcproxy.sandbox.apiserver.reviews import Reviews
 from kubeoidcproxy.sandbox.apiserver.status import PlainError, method_not_allowed, not_acceptable, unknown_resource
 from kubeoidcproxy.sandbox.apiserver.store import Object, Store
-from kubeoidcproxy.sandbox.apiserver.table import PARTIAL, TABLE, as_table, partial, partial_list, wanted_form
+from kubeoidcproxy.sandbox.apiserver.table import PARTIAL, as_table, partial, partial_list, wanted_form
 from kubeoidcproxy.sandbox.apiserver.token_requests import TokenRequests
 from kubeoidcproxy.sandbox.apiserver.watch import View, WatchStream
 
@@ -110,12 +111,8 @@ def _check_verb(info: RequestInfo, resource: Resource) -> None:
     """kube's mux: what has no name takes no change, what has one cannot be created."""
     if info.name and not resource.stored:
         raise unknown_resource()
-    of_collection = info.verb in ("create", "list", "watch", "deletecollection")
-    if (
-        info.verb not in resource.verbs
-        or (not info.name and not of_collection)
-        or (info.name and info.verb == "create")
-    ):
+    named = bool(info.name) or info.verb in ("list", "watch")  # these take their name from a field selector
+    if info.verb not in resource.verbs or named is (info.verb == "create"):
         raise method_not_allowed()
 
 
@@ -135,4 +132,4 @@ def _acceptable_form(call: Call) -> str:
     if accept and not any(name in _JSON for name in names):
         raise not_acceptable()
     form = wanted_form(accept)
-    return form if form == PARTIAL or call.info.verb in ("get", "list") or form != TABLE else ""
+    return form if form == PARTIAL or call.info.verb in ("get", "list") else ""

@@ -18,11 +18,11 @@ from kubeoidcproxy.sandbox.apiserver.bootstrap import bootstrap_manifests
 from kubeoidcproxy.sandbox.apiserver.call import Call
 from kubeoidcproxy.sandbox.apiserver.connect import PodConnections
 from kubeoidcproxy.sandbox.apiserver.exchange import Exchange, error_response
+from kubeoidcproxy.sandbox.apiserver.factory import HttpFactory
 from kubeoidcproxy.sandbox.apiserver.impersonation import impersonated_user
 from kubeoidcproxy.sandbox.apiserver.namespaces import NamespaceController
 from kubeoidcproxy.sandbox.apiserver.objects import Objects
 from kubeoidcproxy.sandbox.apiserver.pods import RunningPods
-from kubeoidcproxy.sandbox.apiserver.protocol import HttpFactory
 from kubeoidcproxy.sandbox.apiserver.rbac import Rbac, forbidden
 from kubeoidcproxy.sandbox.apiserver.request import Request, RequestInfo, Response, request_info
 from kubeoidcproxy.sandbox.apiserver.resources import find_kind, resource

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeoidcproxy.sandbox.apiserver import status
-from kubeoidcproxy.sandbox.apiserver.resources import Resource
+from kubeoidcproxy.sandbox.apiserver.kinds import Resource
 
 Object = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from kubeoidcproxy.sandbox.apiserver.kinds import Resource
 from kubeoidcproxy.sandbox.apiserver.printers import DEFAULT_PRINTER, PRINTERS
-from kubeoidcproxy.sandbox.apiserver.resources import Resource
 from kubeoidcproxy.sandbox.apiserver.store import Object
 
 TABLE = "Table"

@@ -9,8 +9,9 @@ from typing import Any
 from kubeoidcproxy.sandbox.apiserver.authentication import AUDIENCE, Tokens
 from kubeoidcproxy.sandbox.apiserver.bodies import read_object
 from kubeoidcproxy.sandbox.apiserver.defaults import timestamp
+from kubeoidcproxy.sandbox.apiserver.kinds import AUTHENTICATION, Resource
 from kubeoidcproxy.sandbox.apiserver.request import Request, RequestInfo
-from kubeoidcproxy.sandbox.apiserver.resources import AUTHENTICATION, Resource, resource
+from kubeoidcproxy.sandbox.apiserver.resources import resource
 from kubeoidcproxy.sandbox.apiserver.status import Cause, invalid
 from kubeoidcproxy.sandbox.apiserver.store import Object, Store
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from kubeoidcproxy.sandbox.apiserver import status
-from kubeoidcproxy.sandbox.apiserver.resources import RBAC, Resource
+from kubeoidcproxy.sandbox.apiserver.kinds import RBAC, Resource
 from kubeoidcproxy.sandbox.apiserver.status import Cause
 from kubeoidcproxy.sandbox.apiserver.store import Object
 

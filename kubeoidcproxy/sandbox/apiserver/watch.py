@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from zope.interface import implementer
 
 from kubeoidcproxy.sandbox.apiserver.call import Call
-from kubeoidcproxy.sandbox.apiserver.resources import Resource
+from kubeoidcproxy.sandbox.apiserver.kinds import Resource
 from kubeoidcproxy.sandbox.apiserver.selectors import field_predicate, label_predicate
 from kubeoidcproxy.sandbox.apiserver.status import ApiError, Cause, invalid
 from kubeoidcproxy.sandbox.apiserver.store import Event, Object, Store

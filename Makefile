@@ -6,7 +6,7 @@ REAL_TESTS := tests/realcluster tests/blackbox
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-real realcluster check format fuzz clean
+.PHONY: help run test test-real realcluster check format fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ format: $(VENV)/.installed-dev ## format the code
 
 fuzz: $(VENV)/.installed-dev ## hypothesis, for longer
 	HYPOTHESIS_PROFILE=deep $(PYTEST) tests/http1 tests/relay tests/auth tests/audit tests/config
+
+bench: $(VENV)/.installed-dev ## CPU, memory and time against HAProxy, in one run (see bench/README.md)
+	$(BIN)/python bench/run.py
 
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

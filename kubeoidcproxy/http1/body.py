@@ -10,9 +10,13 @@ from typing import Protocol
 
 from kubeoidcproxy.http1.framing import Chunked, Framing, Length, NoBody
 from kubeoidcproxy.http1.grammar import CHUNK_SIZE, TOKEN, VALUE
+from kubeoidcproxy.http1.hops import HOP_BY_HOP
 from kubeoidcproxy.http1.malformed import Malformed
 
-_TRAILER = re.compile(TOKEN + rb":" + VALUE)
+_TRAILER = re.compile(rb"(" + TOKEN + rb"):" + VALUE)
+
+# RFC 9110 section 6.5.1: a trailer cannot frame or route a message; llhttp lets it, and reads the next message wrong.
+_NO_TRAILERS = HOP_BY_HOP | {b"content-length", b"transfer-encoding", b"host"}
 
 # Longest line of the framing: 16 digits and CRLF.
 _MAX_SIZE_LINE = 18
@@ -120,7 +124,8 @@ class Chunks:
             self.done = True
         elif line:
             self._trailers_left -= len(line)
-            if self._trailers_left < 0 or not _TRAILER.fullmatch(line[:-2]):
+            match = _TRAILER.fullmatch(line[:-2])
+            if self._trailers_left < 0 or match is None or match[1].lower() in _NO_TRAILERS:
                 raise Malformed("trailer not allowed")
         return at
 

@@ -58,6 +58,15 @@ def response_framing(index: Mapping[bytes, Sequence[bytes]], status: int, method
     return declared or UNTIL_CLOSE  # step 8
 
 
+def judge_interim(index: Mapping[bytes, Sequence[bytes]]) -> None:
+    """An interim response, or a switch: no body, and no field that could be taken to announce one (sections 6.1, 6.3).
+
+    :raises Malformed: it declares a body.
+    """
+    if (_declared(index) or NO_BODY) is not NO_BODY:
+        raise Malformed("interim response with a body")
+
+
 def _declared(index: Mapping[bytes, Sequence[bytes]]) -> Framing | None:
     lengths = index.get(b"content-length")
     codings = index.get(b"transfer-encoding")

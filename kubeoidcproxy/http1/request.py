@@ -24,7 +24,7 @@ END_OF_HEAD = b"\r\n\r\n"
 class RequestHead:
     """One request head, judged.
 
-    :param fields: (name in lower case, value without outer blanks, the raw line without its CRLF), in order.
+    :param fields: (name in lower case, value without outer spaces, the raw line without its CRLF), in order.
     :param index: name in lower case to its values, in order.
     """
 
@@ -72,7 +72,7 @@ def read_fields(block: bytes) -> tuple[tuple[tuple[bytes, bytes, bytes], ...], d
         if len(name) > MAX_FIELD_NAME:
             raise Malformed("header field name too long", 431)
         name = name.lower()
-        value = value.strip(b" \t")
+        value = value.strip(b" ")  # a TAB stays, and spoils what must match exactly: llhttp keeps it in the value, too
         fields.append((name, value, line))
         index.setdefault(name, []).append(value)
     return tuple(fields), index

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kubeoidcproxy.http1.body import Endless, Nothing, Scanner, response_scanner
-from kubeoidcproxy.http1.framing import response_framing
+from kubeoidcproxy.http1.framing import judge_interim, response_framing
 from kubeoidcproxy.http1.grammar import FORBIDDEN_IN_HEAD
 from kubeoidcproxy.http1.malformed import Malformed
 from kubeoidcproxy.http1.request import END_OF_HEAD
@@ -65,11 +65,12 @@ class Answer:
                 break
             head = parse_response(self._buffer[: end + 4])
             rest, self._buffer = self._buffer[end + 4 :], b""
+            if head.status >= 200:
+                return Found(interim, head, self._begin(head, rest))
+            judge_interim(head.index)
             if head.status == 101:
                 self._judge_switch(head)
                 return Switched(interim + head.raw, rest)
-            if head.status >= 200:
-                return Found(interim, head, self._begin(head, rest))
             self._interim += 1
             if self._interim > MAX_INTERIM:
                 raise Malformed("too many interim responses")

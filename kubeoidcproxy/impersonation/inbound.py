@@ -27,8 +27,11 @@ def refuse_inbound(fields: Iterable[tuple[bytes, bytes, bytes]], username: str) 
     asked = [(name, value) for name, value, _ in fields if name.startswith(b"impersonate")]
     if not asked:
         return
-    if any(name not in KNOWN and not name.startswith(EXTRA) for name, _ in asked):
-        raise _malformed("unknown impersonation header")
+    for name, _ in asked:
+        if not name.startswith(b"impersonate-"):  # an alias for whoever folds "." and "-", so close as for P6
+            raise Rejection(400, "unknown impersonation header")
+        if name not in KNOWN and not name.startswith(EXTRA):
+            raise _malformed("unknown impersonation header")
     users = [_text(value) for name, value in asked if name == USER]
     for _, value in asked:
         _text(value)

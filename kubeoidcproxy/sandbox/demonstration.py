@@ -82,7 +82,11 @@ class Demonstration:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/apply-patch+yaml"}
         body = None if manifest is None else manifest.read_bytes()
         ca = self._record.ca_file
-        answer = await deferToThread(call, method, url, ca_file=ca, headers=headers, body=body)
+        try:
+            answer = await deferToThread(call, method, url, ca_file=ca, headers=headers, body=body)
+        except OSError as error:
+            self._say(f"< {error}")
+            return False
         self._say(f"< {answer.status} {_named(answer.body)}")
         return bool(answer.status < 300)
 

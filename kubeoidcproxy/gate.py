@@ -61,7 +61,10 @@ class RequestGate:
     def decide(self, head: RequestHead, server_name: str | None, exchange: Exchange) -> Passage | Deferred[Passage]:
         """The way upstream. Raises, or fails with, :class:`~kubeoidcproxy.errors.Rejection`."""
         asked = self._read(head, server_name, exchange)
-        token = find_bearer((name, value) for name, value, _ in head.fields)
+        said = head.block.memo.get(RequestGate)
+        if said is None:
+            said = head.block.memo[RequestGate] = find_bearer((name, value) for name, value, _ in head.fields)
+        token: bytes = said
         caller = self._authenticator.recall(token)
         if caller is None:
             return Deferred.fromCoroutine(self._authenticate(asked, token, exchange))
@@ -78,8 +81,8 @@ class RequestGate:
         :raises Rejection: 400 for a target, Host or header that is malformed.
         """
         try:
-            host = _host(head)
             routing = self.reach.routing
+            host = head.block.memo.get(_host) or _host(head)
             target = head.target
             if target == b"*" and head.method == b"OPTIONS":
                 return _Asked(head, None, target, misdirected=False)
@@ -153,7 +156,8 @@ def _host(head: RequestHead) -> str:
     values = head.values(b"host")
     if len(values) != 1:
         raise Malformed("exactly one Host is required")
-    return host_name(values[0])
+    name = head.block.memo[_host] = host_name(values[0])
+    return name
 
 
 def _origin_form(target: bytes, chosen: str | None, routing: Routing) -> bytes:

@@ -15,7 +15,9 @@ VALUE = rb"[\t\x20-\x7e\x80-\xff]*"
 
 FIELDS = rb"(?:" + TOKEN + rb":" + VALUE + rb"\r\n)*"
 
-REQUEST_HEAD = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.1\r\n(" + FIELDS + rb")\r\n")
+REQUEST_LINE_1_1 = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.1")
+
+FIELD_BLOCK = re.compile(rb"(" + FIELDS + rb")\r\n")
 
 RESPONSE_HEAD = re.compile(rb"HTTP/1\.1 ([1-9][0-9]{2})(?: (" + VALUE + rb"))?\r\n(" + FIELDS + rb")\r\n")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from kubeoidcproxy.http1.framing import Framing, request_framing
-from kubeoidcproxy.http1.grammar import FORBIDDEN_IN_HEAD, REQUEST_HEAD, REQUEST_LINE
+from kubeoidcproxy.http1.grammar import FIELD_BLOCK, FORBIDDEN_IN_HEAD, REQUEST_LINE, REQUEST_LINE_1_1
 from kubeoidcproxy.http1.hops import Hops, request_hops
 from kubeoidcproxy.http1.malformed import Malformed
 
@@ -20,42 +21,81 @@ MAX_FIELD_NAME = 1024
 END_OF_HEAD = b"\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
-    """One request head, judged.
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldBlock:
+    """The fields of a head, judged. A client says the same ones with every request, so this is worth keeping.
 
+    :param raw: everything behind the request line, the empty line included: what it was judged by.
     :param fields: (name in lower case, value without outer spaces, the raw line without its CRLF), in order.
     :param index: name in lower case to its values, in order.
+    :param memo: room for what others derive from these fields alone.
     """
 
-    method: bytes
-    target: bytes
+    raw: bytes
     fields: tuple[tuple[bytes, bytes, bytes], ...]
     index: dict[bytes, list[bytes]]
     framing: Framing
     hops: Hops
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """One request head, judged."""
+
+    method: bytes
+    target: bytes
+    block: FieldBlock
+
+    @property
+    def fields(self) -> tuple[tuple[bytes, bytes, bytes], ...]:
+        """As in the block."""
+        return self.block.fields
+
+    @property
+    def framing(self) -> Framing:
+        """As in the block."""
+        return self.block.framing
+
+    @property
+    def hops(self) -> Hops:
+        """As in the block."""
+        return self.block.hops
 
     def values(self, name: bytes) -> Sequence[bytes]:
         """All values of a field, by its name in lower case."""
-        return self.index.get(name, ())
+        return self.block.index.get(name, ())
 
 
-def parse_request(head: bytes) -> RequestHead:
+def parse_request(head: bytes, last: FieldBlock | None = None) -> RequestHead:
     """Read one whole head, from its method to its empty line.
 
+    :param last: the fields of the head before on this connection. Where the very same bytes follow the request line,
+        they need not be judged again.
     :raises Malformed: 400, 405, 417, 431 or 505; the connection cannot go on.
     """
-    match = REQUEST_HEAD.fullmatch(head)
+    end = head.find(b"\r\n")
+    match = REQUEST_LINE_1_1.fullmatch(head, 0, end)
     if match is None:
         raise _diagnosis(head)
-    method, target, block = match.groups()
+    method, target = match.groups()
     if method not in METHODS:
         raise Malformed("method not allowed", 405)
-    if len(target) > MAX_REQUEST_LINE - 20:
+    if end > MAX_REQUEST_LINE:
         raise Malformed("request line too long", 414)
-    fields, index = read_fields(block)
+    raw = head[end + 2 :]
+    if last is None or last.raw != raw:
+        last = _judged(head, raw)
+    return RequestHead(method, target, last)
+
+
+def _judged(head: bytes, raw: bytes) -> FieldBlock:
+    match = FIELD_BLOCK.fullmatch(raw)
+    if match is None:
+        raise _diagnosis(head)
+    fields, index = read_fields(match[1])
     framing = request_framing(index)
-    return RequestHead(method, target, fields, index, framing, request_hops(index, framing))
+    return FieldBlock(raw, fields, index, framing, request_hops(index, framing))
 
 
 def read_fields(block: bytes) -> tuple[tuple[tuple[bytes, bytes, bytes], ...], dict[bytes, list[bytes]]]:

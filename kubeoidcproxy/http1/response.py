@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kubeoidcproxy.http1.grammar import RESPONSE_HEAD
 from kubeoidcproxy.http1.hops import HOP_BY_HOP
 from kubeoidcproxy.http1.malformed import Malformed
-from kubeoidcproxy.http1.request import read_fields
+from kubeoidcproxy.http1.request import MAX_FIELDS
+
+
+# The fields that decide what becomes of a response: its framing, and what is about the connection alone. The others are
+# passed on unread, so only these are looked for.
+_DECISIVE = re.compile(
+    rb"\r\n(" + b"|".join(sorted(HOP_BY_HOP | {b"content-length", b"transfer-encoding"})) + rb"):([^\r]*)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +25,15 @@ class ResponseHead:
     """One response head.
 
     :param raw: the head as received, its empty line included.
-    :param fields: (name in lower case, value, raw line), in order.
+    :param index: the decisive fields: name in lower case to its values, in order.
     """
 
     status: int
     raw: bytes
-    fields: tuple[tuple[bytes, bytes, bytes], ...]
     index: dict[bytes, list[bytes]]
 
     def values(self, name: bytes) -> Sequence[bytes]:
-        """All values of a field, by its name in lower case."""
+        """All values of a decisive field, by its name in lower case."""
         return self.index.get(name, ())
 
     @property
@@ -46,8 +54,10 @@ class ResponseHead:
         if not extra and HOP_BY_HOP.isdisjoint(self.index):
             return self.raw
         dropped = HOP_BY_HOP | self.options
-        kept = [line for name, _, line in self.fields if name not in dropped or name in _FRAMING]
-        return b"\r\n".join([self.raw.partition(b"\r\n")[0], *kept]) + b"\r\n" + extra + b"\r\n"
+        start, *lines = self.raw[:-4].split(b"\r\n")
+        names = (line.partition(b":")[0].lower() for line in lines)
+        kept = [line for name, line in zip(names, lines, strict=True) if name not in dropped or name in _FRAMING]
+        return b"\r\n".join([start, *kept]) + b"\r\n" + extra + b"\r\n"
 
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})  # Connection cannot name these away
@@ -61,5 +71,9 @@ def parse_response(head: bytes) -> ResponseHead:
     match = RESPONSE_HEAD.fullmatch(head)
     if match is None:
         raise Malformed("malformed response head")
-    fields, index = read_fields(match[3])
-    return ResponseHead(int(match[1]), head, fields, index)
+    if head.count(b"\r\n") > MAX_FIELDS + 2:
+        raise Malformed("too many header fields in a response")
+    index: dict[bytes, list[bytes]] = {}
+    for name, value in _DECISIVE.findall(head):
+        index.setdefault(name.lower(), []).append(value.strip(b" "))
+    return ResponseHead(int(match[1]), head, index)

@@ -21,12 +21,24 @@ class Found:
 
     :param interim: raw 1xx heads.
     :param head: the final head, None if it is not complete yet.
-    :param rest: the bytes of the body behind it.
+    :param whole: the final head and the bytes of the body behind it, as they came.
     """
 
     interim: bytes = b""
     head: ResponseHead | None = None
-    rest: bytes = b""
+    whole: bytes = b""
+
+    @property
+    def rest(self) -> bytes:
+        """What came of the body."""
+        return b"" if self.head is None else self.whole[len(self.head.raw) :]
+
+    def relayed(self, extra: bytes) -> bytes:
+        """The head as it goes to the client, with ``extra`` lines, and what came of the body."""
+        if self.head is None:
+            return b""
+        head = self.head.relayed(extra)
+        return self.whole if head is self.head.raw else head + self.rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +76,11 @@ class Answer:
             if end > MAX_HEAD:
                 break
             head = parse_response(self._buffer[: end + 4])
-            rest, self._buffer = self._buffer[end + 4 :], b""
             if head.status >= 200:
-                return Found(interim, head, self._begin(head, rest))
+                whole, self._buffer = self._buffer, b""
+                self._begin(head, whole)
+                return Found(interim, head, whole)
+            rest, self._buffer = self._buffer[end + 4 :], b""
             judge_interim(head.index)
             if head.status == 101:
                 self._judge_switch(head)
@@ -92,13 +106,13 @@ class Answer:
             raise Malformed("bytes beyond the end of the response")
         return data
 
-    def _begin(self, head: ResponseHead, rest: bytes) -> bytes:
+    def _begin(self, head: ResponseHead, whole: bytes) -> None:
         framing = response_framing(head.index, head.status, self._method)
         self.body = response_scanner(framing)
         self.reusable = not (self._upgrade or head.closes or isinstance(self.body, Endless))
-        rest = self.continued(rest) if rest else rest
+        if len(whole) > len(head.raw):
+            self.continued(whole[len(head.raw) :])
         self.begun = True
-        return rest
 
     def _judge_switch(self, head: ResponseHead) -> None:
         """RFC 9110 section 15.2.2; Kubernetes CVE-2018-1002105 is what comes of a switch that did not happen."""

@@ -15,7 +15,7 @@ from kubeoidcproxy.exchange import ALLOW, DENY, Exchange
 from kubeoidcproxy.http1.body import Endless, Nothing, Scanner, request_scanner
 from kubeoidcproxy.http1.framing import NO_BODY
 from kubeoidcproxy.http1.malformed import Malformed
-from kubeoidcproxy.http1.request import END_OF_HEAD, RequestHead, judge_partial, parse_request
+from kubeoidcproxy.http1.request import END_OF_HEAD, FieldBlock, RequestHead, judge_partial, parse_request
 from kubeoidcproxy.relay import actions as act
 from kubeoidcproxy.relay.answer import Answer, Switched
 from kubeoidcproxy.relay.responses import refusal
@@ -82,6 +82,7 @@ class ClientConnection:
         self._holding = False
         self._draining = False
         self._head: RequestHead | None = None
+        self._block: FieldBlock | None = None  # of the head before: the next one says the same, as a rule
         self._body: Scanner = _NOTHING
         self._answer: Answer | None = None
         self._upstream_head = b""
@@ -270,10 +271,12 @@ class ClientConnection:
         raw, self._held = self._held[: end + 4], self._held[end + 4 :]
         self._judged, self._blank = 0, False
         try:
-            return parse_request(raw)
+            head = parse_request(raw, self._block)
         except Malformed:
             self._held = raw
             raise
+        self._block = head.block
+        return head
 
     def _refuse_head(self, error: Malformed, out: Actions) -> None:
         """A head that is none: there is no telling where the next request would begin."""
@@ -317,7 +320,7 @@ class ClientConnection:
             if found.head is None or self.exchange is None:
                 return
             self.exchange.status = found.head.status
-            self._send_client(found.head.relayed(self._farewell(answer)) + found.rest, out)
+            self._send_client(found.relayed(self._farewell(answer)), out)
             out.append(act.Answered(self.exchange))
         if answer.body.done:
             self._finish(out, reusable=answer.reusable and self._body.done)

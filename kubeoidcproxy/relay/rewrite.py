@@ -5,11 +5,12 @@ Removal first, addition last, and then a look at the finished bytes: impersonati
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from kubeoidcproxy.errors import Rejection
 from kubeoidcproxy.http1.hops import HOP_BY_HOP
-from kubeoidcproxy.http1.request import RequestHead
+from kubeoidcproxy.http1.request import FieldBlock, RequestHead
 
 # Law 2 and P7: identity, where it came from and what it is called in the audit log are ours to say.
 OURS = frozenset({b"authorization", b"host", b"audit-id", b"forwarded", b"x-real-ip"})
@@ -18,6 +19,9 @@ _DROPPED = HOP_BY_HOP | OURS
 
 # k8s.io/apiserver pkg/authentication/request/websocket: an entry of this form is a bearer token to the API server.
 BEARER_PROTOCOL = b"base64url.bearer.authorization.k8s.io."
+
+# Where a line begins to say who acts. One search for both: six passes over the head took three times as long.
+_SAID_OF_IDENTITY = re.compile(rb"(?i)\n(authorization:|impersonate[^:]*:?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +47,41 @@ def upstream_head(head: RequestHead, target: bytes, additions: Additions) -> byt
 
     :raises Rejection: 500, and nothing may be sent: the bytes do not say exactly what we meant.
     """
-    lines = [head.method + b" " + target + b" HTTP/1.1", b"Host: " + additions.host]
-    nominated = head.hops.nominated
-    for name, value, line in head.fields:
-        if name in _DROPPED or name.startswith(OUR_PREFIXES) or name in nominated:
-            continue
-        if name == b"sec-websocket-protocol":
-            lines += _without_bearer(value, line)
-        else:
-            lines.append(line)
-    if head.hops.upgrade:
-        lines += (b"Connection: Upgrade", b"Upgrade: " + head.hops.upgrade)
-    lines += (b"X-Forwarded-For: " + additions.source, b"Audit-ID: " + additions.audit_id)
-    if additions.authorization is not None:
-        lines.append(b"Authorization: " + additions.authorization)
-    finished = b"\r\n".join(lines) + b"\r\n" + additions.impersonation + b"\r\n"
+    kept = head.block.memo.get(upstream_head)
+    if kept is None:
+        kept = head.block.memo[upstream_head] = _kept(head.block)
+    authorization = additions.authorization
+    finished = b"".join(
+        (
+            head.method,
+            b" ",
+            target,
+            b" HTTP/1.1\r\nHost: ",
+            additions.host,
+            kept,
+            b"\r\nX-Forwarded-For: ",
+            additions.source,
+            b"\r\nAudit-ID: ",
+            additions.audit_id,
+            b"\r\n" if authorization is None else b"\r\nAuthorization: " + authorization + b"\r\n",
+            additions.impersonation,
+            b"\r\n",
+        )
+    )
     assert_safe(finished, additions)
     return finished
+
+
+def _kept(block: FieldBlock) -> bytes:
+    """What of the client's fields goes on, each line behind a CRLF."""
+    lines = [b""]
+    for name, value, line in block.fields:
+        if name in _DROPPED or name.startswith(OUR_PREFIXES) or name in block.hops.nominated:
+            continue
+        lines += _without_bearer(value, line) if name == b"sec-websocket-protocol" else (line,)
+    if block.hops.upgrade:
+        lines += (b"Connection: Upgrade", b"Upgrade: " + block.hops.upgrade)
+    return b"\r\n".join(lines)
 
 
 def _without_bearer(value: bytes, line: bytes) -> list[bytes]:
@@ -78,18 +100,17 @@ def assert_safe(finished: bytes, additions: Additions) -> None:
 
     :raises Rejection: 500.
     """
-    lowered = finished.lower()
     block = additions.impersonation
-    intended = block.lower()
+    expected = _SAID_OF_IDENTITY.findall(b"\n" + block)
+    said = expected if additions.authorization is None else [b"Authorization:", *expected]
     safe = (
         finished.endswith(block + b"\r\n")
-        and lowered.count(b"\r\n\r\n") == 1
-        and lowered.count(b"\r\nauthorization:") == (additions.authorization is not None)
-        and lowered.count(b"\r\nimpersonate") == intended.count(b"\r\nimpersonate") + bool(block)
-        and lowered.count(b"\r\nimpersonate-user:") == bool(block)
+        and _SAID_OF_IDENTITY.findall(finished) == said
+        and [name.lower() for name in expected].count(b"impersonate-user:") == bool(block)
         and (not block or (block.startswith(b"Impersonate-User: ") and block[18:19] > b" "))
         and additions.authorization != b""
-        and lowered.count(b"\n") == lowered.count(b"\r\n") == lowered.count(b"\r")
+        and finished.count(b"\r\n\r\n") == 1
+        and finished.count(b"\n") == finished.count(b"\r\n") == finished.count(b"\r")
     )
     if not safe:
         raise Rejection(500, "internal error", detail="the finished head failed its check (law 1)")

@@ -11,13 +11,10 @@ from kubeoidcproxy.http1.hops import HOP_BY_HOP
 from kubeoidcproxy.http1.malformed import Malformed
 from kubeoidcproxy.http1.request import MAX_FIELDS
 
-
 # The fields that decide what becomes of a response: its framing, and what is about the connection alone. The others are
 # passed on unread, so only these are looked for.
-_DECISIVE = re.compile(
-    rb"\r\n(" + b"|".join(sorted(HOP_BY_HOP | {b"content-length", b"transfer-encoding"})) + rb"):([^\r]*)",
-    re.IGNORECASE,
-)
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})  # Connection cannot name these away
+_DECISIVE = re.compile(rb"\r\n(" + b"|".join(sorted(HOP_BY_HOP | _FRAMING)) + rb"):([^\r]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +55,6 @@ class ResponseHead:
         names = (line.partition(b":")[0].lower() for line in lines)
         kept = [line for name, line in zip(names, lines, strict=True) if name not in dropped or name in _FRAMING]
         return b"\r\n".join([start, *kept]) + b"\r\n" + extra + b"\r\n"
-
-
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})  # Connection cannot name these away
 
 
 def parse_response(head: bytes) -> ResponseHead:

@@ -6,7 +6,7 @@ REAL_TESTS := tests/realcluster tests/blackbox
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-real realcluster check format fuzz bench clean
+.PHONY: help run test test-slow test-real realcluster check format fuzz bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +15,10 @@ run: $(VENV)/.installed ## the proxy for real on loopback, with an issuer and tw
 	$(BIN)/kubeoidcproxy sandbox
 
 test: $(VENV)/.installed-dev ## the test suite
-	$(PYTEST)
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.installed-dev ## the tests that wait for minutes, or repeat a thing ten thousand times
+	$(PYTEST) -m slow
 
 test-real: $(VENV)/.installed-dev ## the black-box tests against a real Kubernetes control plane (needs Go to build it)
 	@if command -v go >/dev/null; then \

@@ -38,7 +38,6 @@ def only(folder: Path, pattern: str) -> Path:
     return found
 
 
-@pytest.mark.slow
 def test_the_wheel_runs_in_a_clean_environment(built: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
     binaries = tmp_path / "env" / "bin"

@@ -41,7 +41,8 @@ format: $(VENV)/.installed-dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-fuzz: $(VENV)/.installed-dev ## hypothesis, for longer
+fuzz: $(VENV)/.installed-dev ## 100 000 mutated streams against Go and llhttp, then hypothesis for longer
+	$(BIN)/python tests/fuzz/run.py
 	HYPOTHESIS_PROFILE=deep $(PYTEST) tests/http1 tests/relay tests/auth tests/audit tests/config
 
 bench: $(VENV)/.installed-dev ## CPU, memory and time against HAProxy, in one run (see bench/README.md)

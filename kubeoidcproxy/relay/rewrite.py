@@ -20,8 +20,11 @@ _DROPPED = HOP_BY_HOP | OURS
 # k8s.io/apiserver pkg/authentication/request/websocket: an entry of this form is a bearer token to the API server.
 BEARER_PROTOCOL = b"base64url.bearer.authorization.k8s.io."
 
-# Where a line begins to say who acts. One search for both: six passes over the head took three times as long.
-_SAID_OF_IDENTITY = re.compile(rb"(?i)\n(authorization:|impersonate[^:]*:?)")
+# Lines without a control byte, and at the end the only empty one.
+_LINES = re.compile(rb"(?:[\t\x20-\x7e\x80-\xff]+\r\n)+\r\n")
+
+# Where a line begins to say who acts. One search for both: a pass over the head for each name took twice as long.
+_SAID_OF_IDENTITY = re.compile(rb"(?i)\n(authorization:|impersonate[^:\r\n]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +105,17 @@ def assert_safe(finished: bytes, additions: Additions) -> None:
     """
     block = additions.impersonation
     expected = _SAID_OF_IDENTITY.findall(b"\n" + block)
+    names = [name.lower() for name in expected]
     said = expected if additions.authorization is None else [b"Authorization:", *expected]
     safe = (
-        finished.endswith(block + b"\r\n")
+        _LINES.fullmatch(finished) is not None
+        and finished.endswith(block + b"\r\n")
         and _SAID_OF_IDENTITY.findall(finished) == said
-        and [name.lower() for name in expected].count(b"impersonate-user:") == bool(block)
+        and names.count(b"impersonate-user") == bool(block)
+        and len(names) == block.count(b"\r\n")
+        and b"authorization:" not in names
         and (not block or (block.startswith(b"Impersonate-User: ") and block[18:19] > b" "))
         and additions.authorization != b""
-        and finished.count(b"\r\n\r\n") == 1
-        and finished.count(b"\n") == finished.count(b"\r\n") == finished.count(b"\r")
     )
     if not safe:
         raise Rejection(500, "internal error", detail="the finished head failed its check (law 1)")

@@ -1,0 +1,3 @@
+module kubeoidcproxy.test/httpreader
+
+go 1.24

@@ -8,7 +8,8 @@ calls; only an unknown token waits.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 
@@ -27,20 +28,38 @@ from kubeoidcproxy.relay.rewrite import Additions, upstream_head
 from kubeoidcproxy.routing import Routing, host_name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Reach:
-    """Which clusters there are and how they are reached. Immutable; a reload swaps it."""
+    """Which clusters there are and how they are reached. Immutable; a reload swaps it.
+
+    :param ways: where targets lead that were judged already; a client asks for the same ones again and again.
+    """
 
     routing: Routing
     clusters: Mapping[str, Cluster]
+    ways: dict[tuple[str | None, bytes], _Way] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+MAX_WAYS = 1024  # targets that are remembered, of MAX_REMEMBERED bytes at the most
+MAX_REMEMBERED = 512
+
+
+class _Way(NamedTuple):
+    """Where a target leads.
+
+    :param name: of the cluster that it names; None where it names none.
+    :param cluster: None where that is not served, too.
+    :param target: for the API server.
+    """
+
+    name: str | None
+    cluster: Cluster | None
+    target: bytes
+
+
+class _Asked(NamedTuple):
     """What a head asks for, as far as can be said without knowing who asks.
 
-    :param cluster: None where the request names none.
-    :param target: for the API server.
     :param misdirected: its Host names another cluster.
     """
 
@@ -61,10 +80,9 @@ class RequestGate:
     def decide(self, head: RequestHead, server_name: str | None, exchange: Exchange) -> Passage | Deferred[Passage]:
         """The way upstream. Raises, or fails with, :class:`~kubeoidcproxy.errors.Rejection`."""
         asked = self._read(head, server_name, exchange)
-        said = head.block.memo.get(RequestGate)
-        if said is None:
-            said = head.block.memo[RequestGate] = find_bearer((name, value) for name, value, _ in head.fields)
-        token: bytes = said
+        token: bytes | None = head.block.memo.get(find_bearer)
+        if token is None:
+            token = head.block.memo[find_bearer] = find_bearer((name, value) for name, value, _ in head.fields)
         caller = self._authenticator.recall(token)
         if caller is None:
             return Deferred.fromCoroutine(self._authenticate(asked, token, exchange))
@@ -80,24 +98,18 @@ class RequestGate:
 
         :raises Rejection: 400 for a target, Host or header that is malformed.
         """
+        reach = self.reach
         try:
-            routing = self.reach.routing
-            host = head.block.memo.get(_host) or _host(head)
-            target = head.target
-            if target == b"*" and head.method == b"OPTIONS":
-                return _Asked(head, None, target, misdirected=False)
-            if not target.startswith(b"/"):
-                target = _origin_form(target, routing.named(server_name), routing)
-            judge_target(target)
-            name, target = routing.choose(server_name, target)
-            judge_path(target)
+            named = head.block.memo[reach] if reach in head.block.memo else _named_by_host(head, reach)
+            if head.target == b"*" and head.method == b"OPTIONS":
+                return _Asked(head, None, head.target, misdirected=False)
+            way = reach.ways.get((server_name, head.target)) or _way(reach, server_name, head.target)
         except Malformed as error:
             raise Rejection(error.status, error.text) from None
-        cluster = self.reach.clusters.get(name) if name is not None else None
-        if cluster is not None:
-            exchange.cluster = cluster.name
-            exchange.upstream_target = target.decode("ascii")
-        return _Asked(head, cluster, target, misdirected=routing.named(host) not in (None, name))
+        if way.cluster is not None:
+            exchange.cluster = way.cluster.name
+            exchange.upstream_target = way.target.decode("ascii")
+        return _Asked(head, way.cluster, way.target, misdirected=named is not None and named != way.name)
 
     # Who asks.
 
@@ -151,13 +163,32 @@ class RequestGate:
         return Passage(cluster.pool, head, cluster.response_timeout)
 
 
-def _host(head: RequestHead) -> str:
-    """The one valid Host (RFC 9112 section 3.2)."""
+def _named_by_host(head: RequestHead, reach: Reach) -> str | None:
+    """The cluster that the one valid Host belongs to (RFC 9112 section 3.2); remembered with the fields."""
     values = head.values(b"host")
     if len(values) != 1:
         raise Malformed("exactly one Host is required")
-    name = head.block.memo[_host] = host_name(values[0])
-    return name
+    named = head.block.memo[reach] = reach.routing.named(host_name(values[0]))
+    return named
+
+
+def _way(reach: Reach, server_name: str | None, asked: bytes) -> _Way:
+    """Judge a target, and remember where it leads.
+
+    :raises Malformed: 400, or 421.
+    """
+    routing, target = reach.routing, asked
+    if not target.startswith(b"/"):
+        target = _origin_form(target, routing.named(server_name), routing)
+    judge_target(target)
+    name, target = routing.choose(server_name, target)
+    judge_path(target)
+    way = _Way(name, reach.clusters.get(name) if name is not None else None, target)
+    if len(asked) <= MAX_REMEMBERED:
+        if len(reach.ways) >= MAX_WAYS:
+            reach.ways.clear()
+        reach.ways[server_name, asked] = way
+    return way
 
 
 def _origin_form(target: bytes, chosen: str | None, routing: Routing) -> bytes:

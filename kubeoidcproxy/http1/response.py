@@ -13,8 +13,10 @@ from kubeoidcproxy.http1.request import MAX_FIELDS
 
 # The fields that decide what becomes of a response: its framing, and what is about the connection alone. The others are
 # passed on unread, so only these are looked for.
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})  # Connection cannot name these away
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _DECISIVE = re.compile(rb"\r\n(" + b"|".join(sorted(HOP_BY_HOP | _FRAMING)) + rb"):([^\r]*)", re.IGNORECASE)
+_HOP_LINE = re.compile(rb"\r\n(?:" + b"|".join(sorted(HOP_BY_HOP)) + rb"):[^\r]*", re.IGNORECASE)
+_PLAIN_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b""})  # they name no field, or one that goes anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,12 @@ class ResponseHead:
         """
         if not extra and HOP_BY_HOP.isdisjoint(self.index):
             return self.raw
-        dropped = HOP_BY_HOP | self.options
-        start, *lines = self.raw[:-4].split(b"\r\n")
-        names = (line.partition(b":")[0].lower() for line in lines)
-        kept = [line for name, line in zip(names, lines, strict=True) if name not in dropped or name in _FRAMING]
-        return b"\r\n".join([start, *kept]) + b"\r\n" + extra + b"\r\n"
+        kept = _HOP_LINE.sub(b"", self.raw[:-4])
+        nominated = self.options - _PLAIN_OPTIONS - _FRAMING  # framing is nothing that Connection can name away
+        if nominated:
+            start, *lines = kept.split(b"\r\n")
+            kept = b"\r\n".join([start, *(s for s in lines if s.partition(b":")[0].lower() not in nominated)])
+        return b"%s\r\n%s\r\n" % (kept, extra)
 
 
 def parse_response(head: bytes) -> ResponseHead:

@@ -11,7 +11,7 @@ import os
 import select
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 from threading import Event, Thread
@@ -23,6 +23,8 @@ QUEUE_LIMIT = 8 * 1024 * 1024
 
 # How long lines gather before they are written: a wake-up of the thread costs as much as twenty lines.
 _GATHER_SECONDS = 0.02
+
+_AT_ONCE = 4096  # lines, joined and written together
 
 Complaint = Callable[[str], None]
 
@@ -96,27 +98,24 @@ class LineQueue:
 
     def _write_waiting(self) -> None:
         while self._lines:
-            for batch in self._batches():
-                self._file.write(batch)
-            if self._lines and self._lines[0] is _Order.REOPEN:
-                self._lines.popleft()
+            lines, reopen = self._take()
+            if lines:
+                text = "\n".join(lines) + "\n"
+                self._taken += len(text) - len(lines)
+                self._file.write(text.encode("utf-8", "backslashreplace"))
+            if reopen:
                 self._file.reopen()
 
-    def _batches(self) -> Iterator[list[bytes]]:
-        """Lines up to the next order, in batches that a pipe takes as a whole, so that no other process cuts in."""
-        batch: list[bytes] = []
-        size = 0
-        while self._lines and not isinstance(line := self._lines[0], _Order):
-            self._lines.popleft()
-            self._taken += len(line)
-            octets = line.encode("utf-8", "backslashreplace") + b"\n"
-            if batch and size + len(octets) > select.PIPE_BUF:
-                yield batch
-                batch, size = [], 0
-            batch.append(octets)
-            size += len(octets)
-        if batch:
-            yield batch
+    def _take(self) -> tuple[list[str], bool]:
+        """Lines up to the next order, some hundred KB of them at the most, and whether an order follows."""
+        lines: list[str] = []
+        queue = self._lines
+        while queue and len(lines) < _AT_ONCE:
+            line = queue.popleft()
+            if isinstance(line, _Order):
+                return lines, True
+            lines.append(line)
+        return lines, False
 
 
 class LineFile:
@@ -129,12 +128,14 @@ class LineFile:
         self._path = path
         self._complain = complain
         self._descriptor = -1
+        self._is_pipe = False
         self._torn = False  # a line was written in part: the next one starts a line of its own
         self._failing = False
         self.lost = 0
 
     def open(self) -> None:
         self._descriptor = 1 if self._path == STDOUT else _opened(self._path)
+        self._is_pipe = not stat.S_ISREG(os.fstat(self._descriptor).st_mode)
 
     def reopen(self) -> None:
         """Keep the old file where the new one cannot be opened: better a line in the wrong file than none."""
@@ -153,14 +154,15 @@ class LineFile:
             os.close(self._descriptor)
         self._descriptor = -1
 
-    def write(self, lines: list[bytes]) -> None:
-        octets = memoryview((b"\n" if self._torn else b"") + b"".join(lines))
+    def write(self, lines: bytes) -> None:
+        """Append whole lines."""
+        octets = memoryview((b"\n" if self._torn else b"") + lines)
         written = 0
         try:
             while written < len(octets):
-                written += self._write_some(octets[written:])
+                written += self._write_some(octets[written : self._whole_lines(octets, written)])
         except OSError as error:
-            self.lost += len(lines) - bytes(octets[:written]).lstrip(b"\n").count(b"\n")
+            self.lost += lines.count(b"\n") - bytes(octets[:written]).lstrip(b"\n").count(b"\n")
             if written:
                 self._torn = octets[written - 1] != ord("\n")
             if not self._failing:
@@ -168,6 +170,13 @@ class LineFile:
             self._failing = True
         else:
             self._torn = self._failing = False
+
+    def _whole_lines(self, octets: memoryview, start: int) -> int | None:
+        """Where to end a write. A pipe takes this much as a whole, so that no other process cuts into a line."""
+        if not self._is_pipe or len(octets) - start <= select.PIPE_BUF:
+            return None
+        end = bytes(octets[start : start + select.PIPE_BUF]).rfind(b"\n")
+        return start + end + 1 if end >= 0 else None
 
     def _write_some(self, octets: memoryview) -> int:
         try:

@@ -24,7 +24,7 @@ def test_lines_are_appended(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     for text in (b"one\n", b"two\n"):
         file = opened(path)
-        file.write([text])
+        file.write(text)
         file.close()
     assert path.read_bytes() == b"one\ntwo\n"
     assert path.stat().st_mode & 0o777 & ~0o640 == 0
@@ -43,10 +43,10 @@ def test_reopen_follows_the_name(tmp_path: Path) -> None:
     """logrotate moved the file away."""
     path = tmp_path / "access.log"
     file = opened(path)
-    file.write([b"one\n"])
+    file.write(b"one\n")
     path.rename(tmp_path / "access.log.1")
     file.reopen()
-    file.write([b"two\n"])
+    file.write(b"two\n")
     file.close()
     assert (tmp_path / "access.log.1").read_bytes() == b"one\n"
     assert path.read_bytes() == b"two\n"
@@ -60,7 +60,7 @@ def test_a_failed_reopen_keeps_the_old_file(tmp_path: Path) -> None:
     file = opened(path)
     folder.rename(tmp_path / "moved")
     file.reopen()
-    file.write([b"one\n"])
+    file.write(b"one\n")
     assert (tmp_path / "moved" / "access.log").read_bytes() == b"one\n"
     assert file.lost == 0
 
@@ -73,7 +73,7 @@ def test_standard_output_is_descriptor_one(monkeypatch: pytest.MonkeyPatch) -> N
     )
     monkeypatch.setattr(os, "close", lambda descriptor: pytest.fail("closed"))
     file = opened("-")
-    file.write([b"one\n", b"two\n"])
+    file.write(b"one\ntwo\n")
     file.reopen()
     file.close()
     assert written == [(1, b"one\ntwo\n")]
@@ -83,7 +83,7 @@ def test_short_writes_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe may take a part of what it is offered."""
     written: list[bytes] = []
     monkeypatch.setattr(os, "write", lambda descriptor, octets: written.append(bytes(octets[:3])) or len(written[-1]))
-    opened("-").write([b"one\n", b"two\n"])
+    opened("-").write(b"one\ntwo\n")
     assert b"".join(written) == b"one\ntwo\n"
 
 
@@ -101,12 +101,12 @@ def test_a_full_disk_is_counted_and_tears_no_later_line(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "write", write)
     file = opened("-")
-    file.write([b"one\n", b"two\n", b"three\n"])
+    file.write(b"one\ntwo\nthree\n")
     assert file.lost == 2
-    file.write([b"four\n"])
+    file.write(b"four\n")
     assert file.lost == 3
     room[0] = 100
-    file.write([b"five\n"])
+    file.write(b"five\n")
     assert (file.lost, bytes(written)) == (3, b"one\ntw\nfive\n")
 
 
@@ -119,7 +119,7 @@ def test_a_nonblocking_descriptor_is_waited_for(tmp_path: Path) -> None:
     os.set_blocking(file._descriptor, False)
     os.set_blocking(reader, True)
     lines = [b"x" * 99_999 + b"\n"] * 2
-    thread = threading.Thread(target=file.write, args=(lines,))
+    thread = threading.Thread(target=file.write, args=(b"".join(lines),))
     thread.start()
     received = 0
     while received < 200_000:

@@ -11,7 +11,12 @@
 :mod:`.unrecognized`         keeps refused server names out of stderr
 :mod:`.accepting`            behind the seam, server side: a handshake in bounded time, then a protocol
 :mod:`.connecting`           behind the seam, client side: look-up, TCP, handshake, then a protocol
-:mod:`.twisted_tls`          the transport under both: Twisted's TLS over memory BIOs
+:mod:`.handshake`            its first act, until the peer is known
+:mod:`.transport`            TLS on the socket itself, as one Twisted transport
+:mod:`.sockets`              TCP sockets: taken over from Twisted, set up, described, closed
+:mod:`.readiness`            one event of the reactor for all of those sockets
+:mod:`.twisted_ends`         the other implementation of the seam, beside accepting and connecting
+:mod:`.twisted_tls`          its transport: Twisted's TLS over memory BIOs
 ============================ =========================================================================================
 
 The rule of the room: a protocol is built only when its peer is known. On the server side that is after the handshake,

@@ -1,29 +1,22 @@
-"""A client's handshake, and then the protocol that was built for the name it asked for.
-
-Twisted tells a protocol of its connection before the handshake. So a stand-in takes that call, waits, and puts the
-protocol that was asked for in its own place.
-"""
+"""A client's handshake in bounded time, and then the protocol that was built for the name it asked for."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from typing import Any
 
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IHandshakeListener,
-    IProtocol,
-    IProtocolFactory,
-    IReactorTime,
-)
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from OpenSSL import SSL
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IReactorTime
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from kubeoidcproxy.tls.handshake import Handshake
 from kubeoidcproxy.tls.names import normalise
 from kubeoidcproxy.tls.server import ServerContexts
-from kubeoidcproxy.tls.twisted_tls import TLSTransport, server_side
+from kubeoidcproxy.tls.sockets import Address, Detachment
+from kubeoidcproxy.tls.transport import TLSTransport
 
 log = Logger()
 
@@ -36,56 +29,60 @@ def server_factory(
     clock: IReactorTime,
 ) -> IProtocolFactory:
     """Implement :func:`kubeoidcproxy.tls.seam.server_factory`."""
-    return server_side(contexts.connection, _Handshakes(build, handshake_timeout, clock), clock)
+    return _Arrivals(contexts, build, handshake_timeout, clock)
 
 
-class _Handshakes(Factory):
+class _Arrivals(Factory):
+    """For any port that accepts TCP: its own transports last until they are told of their connection."""
+
     noisy = False
 
-    def __init__(self, build: Callable[[str | None], IProtocol], timeout: float, clock: IReactorTime) -> None:
-        self._build = build
-        self._timeout = timeout
-        self._clock = clock
+    def __init__(
+        self,
+        contexts: ServerContexts,
+        build: Callable[[str | None], IProtocol],
+        timeout: float,
+        clock: IReactorTime,
+    ) -> None:
+        self.contexts = contexts
+        self.build = build
+        self.timeout = timeout
+        self.clock = clock
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        return _Handshake(self._build, self._timeout, self._clock)
+        return _Arrival(self)
 
 
-@implementer(IHandshakeListener)
-class _Handshake(Protocol):
-    transport: TLSTransport
+class _Arrival(Detachment):
+    _transport: TLSTransport
 
-    def __init__(self, build: Callable[[str | None], IProtocol], timeout: float, clock: IReactorTime) -> None:
-        self._build = build
-        self._timeout = timeout
-        self._clock = clock
-        self._deadline: IDelayedCall | None = None
+    def __init__(self, arrivals: _Arrivals) -> None:
+        self._arrivals = arrivals
 
-    def connectionMade(self) -> None:
-        self._deadline = self._clock.callLater(self._timeout, self._too_slow)
+    def taken(self, plain: socket.socket, peer: Address, reactor: Any) -> None:
+        self._connection = self._arrivals.contexts.connection(plain)
+        self._transport = TLSTransport(self._connection, plain, peer, reactor)
+        self._deadline = self._arrivals.clock.callLater(self._arrivals.timeout, self._transport.abortConnection)
+        self._transport.begin(Handshake(self._connection, self._transport, self._done, self._failed))
 
-    def handshakeCompleted(self) -> None:
-        self._cancel_deadline()
-        inner = self._build(_server_name(self.transport))
-        self.transport.wrappedProtocol = inner
-        inner.makeConnection(self.transport)
+    def _done(self) -> None:
+        self._deadline.cancel()
+        self._transport.open(self._arrivals.build(server_name(self._connection)))
+        self._transport.read_on()  # most clients have sent their first request by now
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        # Scanners, health checks of load balancers, clients that do not trust us: every day, and nobody's error here.
-        self._cancel_deadline()
-        peer = self.transport.getPeer()  # type: ignore[no-untyped-call]
-        log.debug("no TLS handshake with {peer}: {reason}", peer=peer, reason=reason.value)
-
-    def _too_slow(self) -> None:
-        self._deadline = None
-        self.transport.abortConnection()
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
+    def _failed(self, reason: Failure) -> None:
+        if self._deadline.active():
             self._deadline.cancel()
-            self._deadline = None
+        no_handshake(self._transport.getPeer(), reason)
 
 
-def _server_name(transport: TLSTransport) -> str | None:
-    name: bytes | None = transport.getHandle().get_servername()  # type: ignore[no-untyped-call]
+def server_name(connection: SSL.Connection) -> str | None:
+    """The name that a client asked for, as we compare names."""
+    name = connection.get_servername()
     return None if name is None else normalise(name)
+
+
+def no_handshake(peer: IAddress, reason: Failure) -> None:
+    """Scanners, health checks of load balancers, clients that do not trust us: every day, and nobody's error here."""
+    # As text: an exception would take all that its frames hold into wherever events are kept.
+    log.debug("no TLS handshake with {peer}: {reason}", peer=peer, reason=str(reason.value))

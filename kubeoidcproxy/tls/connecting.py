@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
-from typing import cast
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 from OpenSSL import SSL
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import (
-    IAddress,
-    IHandshakeListener,
     IProtocol,
     IReactorPluggableNameResolver,
     IReactorTCP,
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from kubeoidcproxy.tls.client import ClientTLS, verification_problem
 from kubeoidcproxy.tls.errors import (
@@ -31,11 +29,21 @@ from kubeoidcproxy.tls.errors import (
     UpstreamConnectError,
     VerificationFailed,
 )
-from kubeoidcproxy.tls.twisted_tls import TLSTransport, client_side
+from kubeoidcproxy.tls.handshake import Handshake
+from kubeoidcproxy.tls.sockets import Address, Detachment, set_client_options
+from kubeoidcproxy.tls.transport import TLSTransport
 
 
 class IConnectingReactor(IReactorTCP, IReactorTime, IReactorPluggableNameResolver):
     """What it takes to connect to a name."""
+
+
+Build = Callable[[], IProtocol]
+
+# TCP and the handshake, from an endpoint on; cancelled, it leaves no socket.
+Dial = Callable[
+    [IConnectingReactor, IStreamClientEndpoint, ClientTLS, Build, float], Coroutine[Deferred[Any], Any, IProtocol]
+]
 
 
 def connect(
@@ -43,9 +51,11 @@ def connect(
     host: str,
     port: int,
     tls: ClientTLS,
-    build: Callable[[], IProtocol],
+    build: Build,
     *,
     timeout: float,
+    keep_alive: float,
+    dial: Dial,
 ) -> Deferred[IProtocol]:
     """Implement :func:`kubeoidcproxy.tls.seam.connect`."""
     where = f"{host}:{port}"
@@ -61,17 +71,19 @@ def connect(
 
     late = ConnectTimeout(f"{where}: no verified connection within {timeout:g} s")
     deadline = reactor.callLater(timeout, end, late)
-    opening = Deferred.fromCoroutine(_open(reactor, _endpoint(reactor, host, port, timeout), tls, build))
+    endpoint = _endpoint(reactor, host, port, timeout)
+    opening = Deferred.fromCoroutine(dial(reactor, endpoint, tls, build, keep_alive))
     opening.addCallbacks(end, lambda failure: end(_translated(failure.value, where)))
     return result
 
 
-async def _open(
-    reactor: IReactorTime, endpoint: IStreamClientEndpoint, tls: ClientTLS, build: Callable[[], IProtocol]
+async def dial(
+    reactor: IConnectingReactor, endpoint: IStreamClientEndpoint, tls: ClientTLS, build: Build, keep_alive: float
 ) -> IProtocol:
-    connected = await endpoint.connect(client_side(tls.connection, _Handshakes(build), reactor))
-    handshake = cast(_Handshake, cast(TLSTransport, connected).wrappedProtocol)
-    return await handshake.done
+    """Implement :data:`Dial` for the transport on the socket itself."""
+    dialled = cast(_Dialled, await endpoint.connect(Factory.forProtocol(_Dialled)))
+    set_client_options(dialled.plain, keep_alive)
+    return await _verified(dialled, tls, build, reactor)
 
 
 def _endpoint(reactor: IConnectingReactor, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
@@ -82,38 +94,32 @@ def _endpoint(reactor: IConnectingReactor, host: str, port: int, timeout: float)
     return (TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint)(reactor, host, port, timeout)
 
 
-class _Handshakes(Factory):
-    noisy = False
-
-    def __init__(self, build: Callable[[], IProtocol]) -> None:
-        self._build = build
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        return _Handshake(self._build)
+class _Dialled(Detachment):
+    def taken(self, plain: socket.socket, peer: Address, reactor: Any) -> None:
+        self.plain = plain
+        self.peer = peer
 
 
-@implementer(IHandshakeListener)
-class _Handshake(Protocol):
-    """Stands in until the server is verified. ``done`` fires once; cancelled, it resets the connection."""
+def _verified(dialled: _Dialled, tls: ClientTLS, build: Build, reactor: Any) -> Deferred[IProtocol]:
+    connection = tls.connection(dialled.plain)
+    transport = TLSTransport(connection, dialled.plain, dialled.peer, reactor)
+    verified: Deferred[IProtocol] = Deferred(lambda _: transport.abortConnection())
 
-    transport: TLSTransport
+    def done() -> None:
+        # The handshake does not end well unless ClientTLS accepted chain and name.
+        inner = build()
+        transport.open(inner)
+        verified.callback(inner)
 
-    def __init__(self, build: Callable[[], IProtocol]) -> None:
-        self._build = build
-        self.done: Deferred[IProtocol] = Deferred(lambda _: self.transport.abortConnection())
+    def failed(reason: Failure) -> None:
+        problem = verification_problem(connection)
+        if not verified.called:
+            verified.errback(reason if problem is None else VerificationFailed(problem))
 
-    def handshakeCompleted(self) -> None:
-        # The handshake does not complete unless ClientTLS accepted chain and name.
-        inner = self._build()
-        self.transport.wrappedProtocol = inner
-        inner.makeConnection(self.transport)
-        self.done.callback(inner)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.done.called:
-            return
-        problem = verification_problem(self.transport.getHandle())  # type: ignore[no-untyped-call]
-        self.done.errback(reason if problem is None else VerificationFailed(problem))
+    handshake = Handshake(connection, transport, done, failed)
+    transport.begin(handshake)
+    handshake.step()
+    return verified
 
 
 def _translated(cause: BaseException, where: str) -> UpstreamConnectError:

@@ -17,11 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-# After our close_notify the peer may still be sending; to close at once would reset the connection and take the last
-# answer from it (RFC 9112 §9.6). Who has not answered by then is not going to.
-CLOSE_WITHIN = 5.0
-# For a peer that does not even take what was written: a slow line needs this for the transport's last buffers.
-ABORT_WITHIN = 30.0
+from kubeoidcproxy.tls.transport import ABORT_WITHIN, CLOSE_WITHIN
 
 
 class TLSTransport(TLSMemoryBIOProtocol):

@@ -33,6 +33,8 @@ from kubeoidcproxy.tls.errors import (
     VerificationFailed,
 )
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 AUTHORITY = Authority()
 STRANGER = Authority("a stranger")
 BY_NAME = AUTHORITY.issue("localhost", "api.example.com", "*.wild.example.com")

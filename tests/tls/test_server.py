@@ -62,13 +62,13 @@ async def serve(contexts: ServerContexts) -> AsyncIterator[Server]:
 
 
 @pytest_twisted.async_yield_fixture
-async def server() -> AsyncIterator[Server]:
+async def server(implementation: str) -> AsyncIterator[Server]:
     async for each in serve(ServerContexts(list(map(pair, (DEFAULT, WILDCARD, EXACT))))):
         yield each
 
 
 @pytest_twisted.async_yield_fixture
-async def server_13() -> AsyncIterator[Server]:
+async def server_13(implementation: str) -> AsyncIterator[Server]:
     async for each in serve(ServerContexts([pair(DEFAULT)], min_version="1.3")):
         yield each
 

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -19,11 +20,14 @@ from kubeoidcproxy.audit.log import AccessLog
 from kubeoidcproxy.auth.authenticator import OIDCAuthenticator
 from kubeoidcproxy.auth.trust import accepted_issuers
 from kubeoidcproxy.config.admin import Log
+from kubeoidcproxy.config.limits import Limits
+from kubeoidcproxy.config.model import Config
 from kubeoidcproxy.config.problems import ConfigError
 from kubeoidcproxy.exchange import Exchange
 from kubeoidcproxy.fleet import Fleet
 from kubeoidcproxy.gate import RequestGate
-from kubeoidcproxy.listening import ListeningSockets, numeric_host, shown
+from kubeoidcproxy.limits import ConnectionLimits, Turnstile
+from kubeoidcproxy.listening import Entrance, ListeningSockets, numeric_host, shown
 from kubeoidcproxy.metrics import Metrics
 from kubeoidcproxy.prepared import Prepared, prepare, read_pairs
 from kubeoidcproxy.relay.switchboard import Switchboard
@@ -37,6 +41,7 @@ LEFT_OUT = "{problem}"
 CERTIFICATES_RELOADED = "serving certificates reloaded"
 RELOADED = "configuration reloaded"
 NOT_RELOADED = "configuration not reloaded, the old one stays in force: {problem}"
+CUT = "{count} open requests ended: {reason}"
 
 
 class Daemon(Service):
@@ -58,6 +63,7 @@ class Daemon(Service):
         fleet: Fleet,
         gate: RequestGate,
         switchboard: Switchboard,
+        turnstile: Turnstile,
         access_log: AccessLog | None,
         metrics: Metrics,
     ) -> None:
@@ -69,20 +75,28 @@ class Daemon(Service):
         self._fleet = fleet
         self._gate = gate
         self._switchboard = switchboard
+        self._turnstile = turnstile
         self._access_log = access_log
         self._metrics = metrics
         self._admin_port: Any = None
         self._watch = FileWatch(reactor)
         self._reloading = False
-        limits = prepared.loaded.config.limits
-        factory = server_factory(contexts, switchboard.build, handshake_timeout=limits.handshake_timeout, clock=reactor)
-        keep_alive = prepared.loaded.config.streams.tcp_keep_alive
-        self._sockets = ListeningSockets(reactor, factory, keep_alive=keep_alive)
+        config = prepared.loaded.config
+        self._entrance = Entrance(reactor, self._speaking_tls(config.limits), turnstile, fleet.idle)
+        self._sockets = ListeningSockets(reactor, self._entrance, keep_alive=config.streams.tcp_keep_alive)
 
     @property
     def log(self) -> Log:
         """How the daemon's own messages are written."""
         return self._prepared.loaded.config.log
+
+    def _speaking_tls(self, limits: Limits) -> IProtocolFactory:
+        return server_factory(
+            self._contexts,
+            self._switchboard.build,
+            handshake_timeout=limits.handshake_timeout,
+            clock=self._reactor,
+        )
 
     # Start.
 
@@ -178,25 +192,47 @@ class Daemon(Service):
         self._contexts.replace(prepared.pairs, min_version=config.tls.min_version)
         self._authenticator.replace(accepted, token_cache_ttl=config.authentication.token_cache_ttl)
         self._authenticator.refresh()
+        self._fleet.keep_alive = config.streams.tcp_keep_alive
         replaced = self._fleet.replace(prepared.upstreams, config.default_cluster)
         self._gate.reach = replaced.reach
-        self._switchboard.limits = config.limits
+        self._limit(config)
         self._prepared = prepared
         self._cut_unwelcome({issuer.trust.issuer for issuer in accepted})
         self._watch_files()
         self._log.info(RELOADED)
 
+    def _limit(self, config: Config) -> None:
+        """New limits; who is over one of them by now stays."""
+        limits = config.limits
+        self._switchboard.limits = limits
+        self._turnstile.limits = connection_limits(limits)
+        self._entrance.factory = self._speaking_tls(limits)
+        self._sockets.probe_peers(config.streams.tcp_keep_alive)
+
     def _cut_unwelcome(self, issuers: set[str]) -> None:
         """Streams whose cluster or issuer is gone, or no longer meant for each other, end (policy "reload")."""
         clusters = self._gate.reach.clusters
 
-        def unwelcome(exchange: Exchange) -> bool:
-            cluster, caller = clusters.get(exchange.cluster), exchange.caller
-            if cluster is None or caller is None or caller.issuer not in issuers:
-                return True
-            return cluster.issuers is not None and caller.issuer not in cluster.issuers
+        def cluster_removed(exchange: Exchange) -> bool:
+            return exchange.cluster not in clusters
 
-        self._switchboard.registry.cut_where("its cluster or issuer was removed", unwelcome)
+        def issuer_removed(exchange: Exchange) -> bool:
+            return exchange.caller is None or exchange.caller.issuer not in issuers
+
+        def not_accepted(exchange: Exchange) -> bool:
+            cluster, caller = clusters.get(exchange.cluster), exchange.caller
+            if cluster is None or cluster.issuers is None or caller is None:
+                return False
+            return caller.issuer not in cluster.issuers
+
+        for reason, unwelcome in (
+            ("its cluster was removed", cluster_removed),
+            ("its issuer was removed", issuer_removed),
+            ("its cluster no longer accepts its issuer", not_accepted),
+        ):
+            count = self._switchboard.registry.cut_where(reason, unwelcome)
+            if count:
+                self._log.info(CUT, count=count, reason=reason)
 
     def _watch_files(self) -> None:
         """What is reloaded on change, without a signal."""
@@ -243,3 +279,8 @@ class Daemon(Service):
         served = {member.section.name: member.problem for member in self._fleet.members}
         sections = self._prepared.loaded.config.clusters
         return issuers + [Check(Subject.CLUSTER, s.name, served.get(s.name, "left out")) for s in sections]
+
+
+def connection_limits(limits: Limits) -> ConnectionLimits:
+    """``limits`` as the turnstile knows them."""
+    return ConnectionLimits(limits.max_connections, limits.max_connections_per_address)

@@ -39,13 +39,19 @@ class Member:
     _log = Logger()
 
     def __init__(
-        self, section: ClusterSection, upstream: Upstream, reactor: Any, on_failure: Callable[[str, str], None]
+        self,
+        section: ClusterSection,
+        upstream: Upstream,
+        reactor: Any,
+        on_failure: Callable[[str, str], None],
+        keep_alive: Callable[[], float],
     ) -> None:
         self.section = section
         self.upstream = upstream
         self.problem = "not tried yet"
         self._reactor = reactor
         self._on_failure = on_failure
+        self._keep_alive = keep_alive
         self.credential = open_credential(upstream.credential, reactor)
         self._tls = ClientTLS(
             ca_pem=upstream.ca_pem,
@@ -85,7 +91,13 @@ class Member:
         made = cast(
             "Deferred[PooledConnection]",
             connect(
-                self._reactor, upstream.host, upstream.port, self._tls, build, timeout=self.section.connect_timeout
+                self._reactor,
+                upstream.host,
+                upstream.port,
+                self._tls,
+                build,
+                timeout=self.section.connect_timeout,
+                keep_alive=self._keep_alive(),
             ),
         )
         return made.addCallbacks(self._reached, self._not_reached)
@@ -131,9 +143,11 @@ class Fleet:
     """All served clusters.
 
     :param on_failure: told (cluster, kind) of every failed connection.
+    :param keep_alive: seconds of silence after which TCP probes an API server; may be exchanged (reload).
     """
 
-    def __init__(self, reactor: Any, *, on_failure: Callable[[str, str], None]) -> None:
+    def __init__(self, reactor: Any, *, on_failure: Callable[[str, str], None], keep_alive: float) -> None:
+        self.keep_alive = keep_alive
         self._reactor = reactor
         self._on_failure = on_failure
         self._members: dict[str, Member] = {}
@@ -144,13 +158,17 @@ class Fleet:
         """In the order of the configuration."""
         return tuple(self._members.values())
 
+    def idle(self) -> int:
+        """Connections that wait for a request, to all API servers."""
+        return sum(member.pool.idle for member in self._members.values())
+
     def replace(self, upstreams: Iterable[tuple[ClusterSection, Upstream]], default: str | None) -> Replaced:
         """Serve these; what did not change keeps its connections."""
         before, self._members = self._members, {}
         for section, upstream in upstreams:
             member = before.get(section.name)
             if member is None or (member.section, member.upstream) != (section, upstream):
-                member = Member(section, upstream, self._reactor, self._on_failure)
+                member = Member(section, upstream, self._reactor, self._on_failure, lambda: self.keep_alive)
             self._members[section.name] = member
         for name, member in before.items():
             if self._members.get(name) is not member:

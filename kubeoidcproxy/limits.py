@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+# Descriptors that no client may take: listening sockets, logs, keys being fetched, credential plugins, admin requests;
+# and the connections of one turn of the reactor, for accepting can only be paused between two turns.
+RESERVED = 160
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
@@ -57,3 +61,12 @@ class Turnstile:
         self._inside[address] -= 1
         if not self._inside[address]:
             del self._inside[address]
+
+
+def most_clients(descriptors: int, idle_upstream: int) -> int:
+    """How many clients there may be before descriptors run out: each may need one for itself and one upstream.
+
+    :param descriptors: that the process may have open.
+    :param idle_upstream: of these, connections to API servers that no client uses.
+    """
+    return max(1, (descriptors - RESERVED - idle_upstream) // 2)

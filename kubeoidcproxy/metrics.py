@@ -48,6 +48,9 @@ class Reading:
 
 IN_FLIGHT = Reading("requests_in_flight", "Requests with a caller that have not ended, streams included.")
 CLIENT_CONNECTIONS = Reading("client_connections", "Open connections of clients.")
+CONNECTIONS_REFUSED = Reading(
+    "connections_refused", "Connections closed at once because a limit of connections was reached.", counter=True
+)
 UPSTREAM_CONNECTIONS = Reading(
     "upstream_connections", "Connections to API servers, by state: open (all) and idle.", ("cluster", "state")
 )

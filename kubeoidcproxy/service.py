@@ -13,14 +13,16 @@ from kubeoidcproxy.auth.sources import source_opener
 from kubeoidcproxy.auth.trust import accepted_issuers
 from kubeoidcproxy.config.model import Config
 from kubeoidcproxy.config.problems import ConfigError, Problem
-from kubeoidcproxy.daemon import Daemon
+from kubeoidcproxy.daemon import Daemon, connection_limits
 from kubeoidcproxy.fleet import Fleet
 from kubeoidcproxy.gate import RequestGate
 from kubeoidcproxy.interfaces import ExchangeObserver
+from kubeoidcproxy.limits import Turnstile
 from kubeoidcproxy.metrics import (
     ACCESS_LOG_DROPPED,
     CERTIFICATE_NOT_AFTER,
     CLIENT_CONNECTIONS,
+    CONNECTIONS_REFUSED,
     IN_FLIGHT,
     UPSTREAM_CONNECTIONS,
     UPSTREAM_UP,
@@ -43,13 +45,17 @@ def build(path: Path, reactor: Any, *, daemonised: bool = False) -> Daemon:
     access_log = _access_log(path, config, daemonised=daemonised)
     metrics = Metrics()
     authenticator = _authenticator(prepared, reactor, metrics)
-    fleet = Fleet(reactor, on_failure=metrics.connect_failed)
+    fleet = Fleet(reactor, on_failure=metrics.connect_failed, keep_alive=config.streams.tcp_keep_alive)
     reach = fleet.replace(prepared.upstreams, config.default_cluster).reach
     gate = RequestGate(reach=reach, authenticator=authenticator, admission=NoAdmission())
     observers: list[ExchangeObserver] = [metrics] if access_log is None else [access_log, metrics]
-    switchboard = Switchboard(clock=reactor, gate=gate, observers=observers, limits=config.limits)
+    turnstile = Turnstile(connection_limits(config.limits))
+    switchboard = Switchboard(
+        clock=reactor, gate=gate, observers=observers, limits=config.limits, accepted=lambda: turnstile.inside
+    )
     contexts = ServerContexts(prepared.pairs, min_version=config.tls.min_version)
     _read_numbers(metrics, switchboard, fleet, contexts, access_log)
+    metrics.read(CONNECTIONS_REFUSED, lambda: [((), turnstile.refused)])
     return Daemon(
         reactor,
         path=path,
@@ -59,6 +65,7 @@ def build(path: Path, reactor: Any, *, daemonised: bool = False) -> Daemon:
         fleet=fleet,
         gate=gate,
         switchboard=switchboard,
+        turnstile=turnstile,
         access_log=access_log,
         metrics=metrics,
     )

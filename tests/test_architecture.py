@@ -17,7 +17,8 @@ EDGE_LIBRARIES = {"twisted", "treq", "OpenSSL", "service_identity", "prometheus_
 # From the bottom. A module may import its own room, and rooms of the layers below.
 WIRE = {"http1"}
 VALUES = {"errors", "identity", "requestinfo", "exchange", "interfaces", "config", "lines"}
-DECISIONS = {"routing", "auth", "impersonation", "audit", "relay", "clusters"}  # their parts without edge libraries
+# Their parts without edge libraries.
+DECISIONS = {"routing", "limits", "auth", "impersonation", "audit", "relay", "clusters"}
 WIRING = {"service", "daemon", "fleet", "prepared"}
 ENTRY = {"tap", "cli", "sandbox"}
 LAYERS = {"wire": 0, "values": 1, "decisions": 2, "edges": 3, "wiring": 4, "entry": 5}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeoidcproxy.limits import ConnectionLimits, Turnstile
+from kubeoidcproxy.limits import RESERVED, ConnectionLimits, Turnstile, most_clients
 
 
 def test_no_limit_lets_everybody_in() -> None:
@@ -31,6 +31,15 @@ def test_limits_may_change_while_people_are_in() -> None:
     assert not turnstile.enter("10.0.0.2")
     turnstile.leave("10.0.0.1")
     assert turnstile.enter("10.0.0.2")
+
+
+def test_every_client_may_need_two_descriptors() -> None:
+    assert most_clients(1024, idle_upstream=0) == (1024 - RESERVED) // 2
+    assert most_clients(1024, idle_upstream=100) == (1024 - RESERVED - 100) // 2
+
+
+def test_one_client_is_served_however_few_descriptors_there_are() -> None:
+    assert most_clients(64, idle_upstream=0) == 1
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["a", "b", "c"])), max_size=60))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,13 +15,24 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
+from kubeoidcproxy import listening as module
 from kubeoidcproxy.config.listen import SystemdSocket, TCPAddress
-from kubeoidcproxy.listening import ListeningSockets, numeric_host, shown
+from kubeoidcproxy.limits import RESERVED, ConnectionLimits, Turnstile
+from kubeoidcproxy.listening import CountedSocket, Entrance, ListeningSockets, numeric_host, shown
 
 
-def sockets(keep_alive: float = 30.0) -> ListeningSockets:
-    return ListeningSockets(reactor, Factory.forProtocol(Protocol), keep_alive=keep_alive)
+def sockets(keep_alive: float = 30.0, turnstile: Turnstile | None = None) -> ListeningSockets:
+    turnstile = turnstile or Turnstile(ConnectionLimits())
+    entrance = Entrance(reactor, Factory.forProtocol(Greeting), turnstile, lambda: 0)
+    return ListeningSockets(reactor, entrance, keep_alive=keep_alive)
+
+
+class Greeting(Protocol):
+    def connectionMade(self) -> None:
+        self.transport.write(b"hello")  # type: ignore[union-attr]
 
 
 @pytest_twisted.ensureDeferred
@@ -70,6 +82,97 @@ async def test_a_name_that_systemd_did_not_pass_is_an_error() -> None:
         listening.open([SystemdSocket("https")])
 
 
+@pytest_twisted.ensureDeferred
+async def test_keep_alive_may_change_while_listening() -> None:
+    listening = sockets(keep_alive=17.0)
+    listening.open([TCPAddress("127.0.0.1", 0)])
+    bound: Any = listening.ports[0].socket
+    listening.probe_peers(23.0)
+    assert bound.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 23
+    listening.probe_peers(0.0)
+    assert not bound.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    await listening.close()
+
+
+# Who may come in.
+
+
+async def greeted(listening: ListeningSockets) -> tuple[socket.socket, bytes]:
+    """A connection, and what it hears: "hello", or the end. The reactor runs meanwhile."""
+    client = socket.create_connection(listening.ports[0].socket.getsockname(), timeout=10)
+    return client, await deferToThread(client.recv, 100)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """The reactor runs until the condition holds."""
+    for _ in range(2000):
+        if condition():
+            return
+        await deferLater(reactor, 0.005)  # type: ignore[arg-type]
+    raise AssertionError("waited in vain")
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_is_over_the_limit_is_closed_at_once_until_somebody_leaves() -> None:
+    turnstile = Turnstile(ConnectionLimits(total=2))
+    listening = sockets(turnstile=turnstile)
+    listening.open([TCPAddress("127.0.0.1", 0)])
+    (first, heard), (second, as_well) = await greeted(listening), await greeted(listening)
+    assert (heard, as_well) == (b"hello", b"hello")
+    third, nothing = await greeted(listening)
+    assert (nothing, turnstile.inside, turnstile.refused) == (b"", 2, 1)
+    first.close()
+    await until(lambda: turnstile.inside == 1)
+    fourth, heard = await greeted(listening)
+    assert heard == b"hello"
+    for client in (second, third, fourth):
+        client.close()
+    await until(lambda: turnstile.inside == 0)
+    await listening.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_when_descriptors_run_low_who_comes_waits_and_is_served_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not refused: nobody is at fault. Who is in is served meanwhile."""
+    monkeypatch.setattr(module, "LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(module.resource, "getrlimit", lambda which: (RESERVED + 4, RESERVED + 4))
+    turnstile = Turnstile(ConnectionLimits())
+    listening = sockets(turnstile=turnstile)
+    listening.open([TCPAddress("127.0.0.1", 0)])
+    (first, _), (second, _) = await greeted(listening), await greeted(listening)
+    third = socket.create_connection(listening.ports[0].socket.getsockname(), timeout=10)
+    await deferLater(reactor, 0.1)  # type: ignore[arg-type]
+    assert (turnstile.inside, turnstile.refused) == (2, 0)
+    first.close()
+    assert await deferToThread(third.recv, 100) == b"hello"
+    for client in (second, third):
+        client.close()
+    await until(lambda: turnstile.inside == 0)
+    await listening.close()
+
+
+def test_a_counted_socket_tells_once_that_it_is_closed() -> None:
+    told: list[str] = []
+    near, far = socket.socketpair()
+    counted = CountedSocket(near, lambda: told.append("closed"))
+    far.sendall(b"x")
+    assert counted.recv(1) == b"x"
+    counted.close()
+    counted.close()
+    assert told == ["closed"]
+    assert far.recv(1) == b""
+    far.close()
+
+
+def test_a_counted_socket_that_is_forgotten_is_closed_and_tells_so() -> None:
+    told: list[str] = []
+    near, far = socket.socketpair()
+    CountedSocket(near, lambda: told.append("closed"))
+    assert told == ["closed"]
+    assert far.recv(1) == b""
+    far.close()
+
+
 def test_a_host_is_an_address() -> None:
     assert numeric_host("127.0.0.1") == "127.0.0.1"
     assert numeric_host("::1") == "::1"
@@ -83,14 +186,16 @@ ACTIVATED = """
     from twisted.internet import reactor
     from twisted.internet.protocol import Factory, Protocol
     from kubeoidcproxy.config.listen import SystemdSocket
-    from kubeoidcproxy.listening import ListeningSockets, shown
+    from kubeoidcproxy.limits import ConnectionLimits, Turnstile
+    from kubeoidcproxy.listening import Entrance, ListeningSockets, shown
 
     class Greeting(Protocol):
         def connectionMade(self):
             self.transport.write(b"hello")
             self.transport.loseConnection()
 
-    sockets = ListeningSockets(reactor, Factory.forProtocol(Greeting), keep_alive=0.0)
+    entrance = Entrance(reactor, Factory.forProtocol(Greeting), Turnstile(ConnectionLimits()), lambda: 0)
+    sockets = ListeningSockets(reactor, entrance, keep_alive=0.0)
     sockets.open([SystemdSocket("https")])
     print(shown(sockets.ports[0]), flush=True)
     reactor.run()

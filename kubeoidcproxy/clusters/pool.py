@@ -21,7 +21,6 @@ from zope.interface import implementer
 from kubeoidcproxy.interfaces import UpstreamUser
 
 IDLE = 45.0  # seconds; below kube-apiserver's own IdleTimeout of 90 s, so that it rarely closes under a request
-LINGER = 5.0  # seconds that the API server gets to take what a tunnel wrote last
 MAX_IDLE = 256
 
 

@@ -52,8 +52,6 @@ UNSUPPORTED: Final = [
     "audit.webhook.maxSpoolSize",
     "audit.webhook.includeRequestBody",
     "audit.webhook.maxRequestBody",
-    "limits.maxConnections",
-    "limits.maxConnectionsPerAddress",
     "limits.failedLoginsPerMinute",
     "streams.maxDuration",
     "streams.endAtTokenExpiry",

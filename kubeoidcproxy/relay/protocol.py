@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NEVER = math.inf
 BODY_IDLE = 60.0  # seconds, P16
-LINGER = 5.0  # seconds that a closing peer gets to take what was written
+LINGER = 60.0  # seconds; transports bound their own end, earlier, and without taking from a slow client its last bytes
 
 _BY_MACHINE, _BY_UPSTREAM = 1, 2  # who holds the client
 
@@ -64,6 +64,7 @@ class ClientProtocol(Protocol):
         self._machine = ClientConnection(self._new_exchange, board.limits.max_head_size)
         self._wait = Wait.NOTHING
         self._source = ""
+        self._new = True  # no request has come yet
         self._held_by = 0
         self._client_full = False
         self._passage: Passage | None = None
@@ -78,6 +79,8 @@ class ClientProtocol(Protocol):
         self._source = _address(transport.getPeer())
         transport.registerProducer(self, True)
         self._board.connections.add(self)
+        if self._board.draining:
+            self.drain()
         self._settle()
 
     def dataReceived(self, data: bytes) -> None:
@@ -136,7 +139,7 @@ class ClientProtocol(Protocol):
             self._transport.abortConnection()
             return
         exchange = self._machine.exchange
-        if self._wait is Wait.ANSWER and exchange is not None and _is_long_running(exchange):
+        if self._wait in (Wait.ANSWER, Wait.BODY) and exchange is not None and _is_long_running(exchange):
             self.deadline = NEVER  # judged only now: most requests never get here
             return
         self._wait = Wait.NOTHING
@@ -144,7 +147,9 @@ class ClientProtocol(Protocol):
         self._settle()
 
     def drain(self) -> None:
-        """Finish what is in flight, begin nothing new."""
+        """Finish what is in flight, begin nothing new; but one request of a client that has just come."""
+        if self._new and self._board.spares_new:
+            return
         self._perform(self._machine.drain())
         self._settle()
 
@@ -160,6 +165,9 @@ class ClientProtocol(Protocol):
             _PERFORM[type(action)](self, action)
 
     def _decide(self, action: act.Decide) -> None:
+        self._new = False
+        if self._board.draining:
+            self._machine.drain()  # the answer says so
         try:
             way = self._board.gate.decide(action.head, self._server_name, action.exchange)
         except Exception:
@@ -257,6 +265,7 @@ class ClientProtocol(Protocol):
         exchange = action.exchange
         exchange.ended_at = self._board.monotonic()
         self._passage = None
+        self._wait, self.deadline = Wait.NOTHING, NEVER  # the same may be awaited next, but has its own time
         self._board.registry.remove(exchange)
         for observer in self._board.observers:
             observer.ended(exchange)

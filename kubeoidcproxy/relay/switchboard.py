@@ -9,7 +9,7 @@ from itertools import count
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -23,6 +23,10 @@ from kubeoidcproxy.relay.registry import Registry
 # a second costs a request nothing and no deadline of ours is finer.
 SWEEP = 1.0
 
+# Seconds that a client which has just connected gets, when we are stopping, to say what it came for. It would not try
+# again: Go's net/http retries only what it sent on a connection that had served before.
+LAST_ARRIVALS = 1.0
+
 
 class Switchboard(Service):
     """All client connections, from the first to the drained last.
@@ -31,6 +35,7 @@ class Switchboard(Service):
     :param gate: decides about each request; may be exchanged while running (reload).
     :param observers: are told of every request.
     :param wall: seconds since the epoch, for what is written down.
+    :param accepted: how many clients there are, those whose handshake is not over included.
     """
 
     log = Logger()
@@ -43,6 +48,7 @@ class Switchboard(Service):
         observers: Sequence[ExchangeObserver],
         limits: Limits,
         wall: Callable[[], float] = time.time,
+        accepted: Callable[[], int] = lambda: 0,
     ) -> None:
         self.gate = gate
         self.observers = tuple(observers)
@@ -51,8 +57,10 @@ class Switchboard(Service):
         self.connections: set[ClientProtocol] = set()
         self.monotonic: Callable[[], float] = clock.seconds
         self.draining = False
+        self.spares_new = True  # when draining: whoever has not asked for anything yet may still do so, once
         self._clock = clock
         self._wall = wall
+        self._accepted = accepted
         self._drained: Deferred[None] | None = None
         self._prefix = secrets.token_hex(8)  # 64 bits: one daemon of many, one start of many
         self._numbers = count(1)
@@ -77,11 +85,13 @@ class Switchboard(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         self.draining = True
         self._drained = Deferred()
-        limit = self._clock.callLater(self.limits.drain_timeout, self.give_up)
-        for connection in tuple(self.connections):
-            connection.drain()
-        self._look_if_drained()
-        return self._drained.addCallback(lambda _: self._stop_sweeping(limit))
+        patience = self.limits.drain_timeout
+        timers = (
+            self._clock.callLater(patience, self.give_up),
+            self._clock.callLater(min(LAST_ARRIVALS, patience / 4), self._drain_new),
+        )
+        self._drain_all()
+        return self._drained.addCallback(lambda _: self._stop_timers(timers))
 
     def sweep(self) -> None:
         """Expire what is overdue."""
@@ -97,12 +107,24 @@ class Switchboard(Service):
         if self._drained is not None and not self._drained.called:
             self._drained.callback(None)
 
+    def _drain_new(self) -> None:
+        self.spares_new = False
+        self._drain_all()
+
+    def _drain_all(self) -> None:
+        for connection in tuple(self.connections):
+            connection.drain()
+        self._look_if_drained()
+
     def _look_if_drained(self) -> None:
-        if self._drained is not None and not self._drained.called and not self.connections:
+        if self._drained is None or self._drained.called or self.connections:
+            return
+        if not (self.spares_new and self._accepted()):
             self._drained.callback(None)
 
-    def _stop_sweeping(self, limit: object) -> None:
-        if limit.active():  # type: ignore[attr-defined]
-            limit.cancel()  # type: ignore[attr-defined]
+    def _stop_timers(self, timers: Sequence[IDelayedCall]) -> None:
+        for timer in timers:
+            if timer.active():
+                timer.cancel()
         if self._sweeping.running:
             self._sweeping.stop()

@@ -42,7 +42,7 @@ VALUES: dict[str, Any] = {
     "maxSpoolSize": 1,
     "maxRequestBody": 1,
 }
-NUMBERS = ("maxConnections", "maxBackups", "maxConnectionsPerAddress", "failedLoginsPerMinute")
+NUMBERS = ("maxConnections", "maxBackups", "failedLoginsPerMinute")
 
 
 def example(key: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kubeoidcproxy.identity import Caller, UserInfo
 from kubeoidcproxy.interfaces import Passage, UpstreamUser
 from kubeoidcproxy.relay.protocol import ClientProtocol
 from kubeoidcproxy.relay.switchboard import Switchboard
+from kubeoidcproxy.tls.transport import ABORT_WITHIN
 
 GET = b"GET /api/v1/pods HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -266,13 +267,47 @@ def test_a_body_that_stands_still_is_408_but_not_while_we_hold_it(world: World) 
     assert world.transport.value().startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_closing_client_that_does_not_go_is_reset(world: World) -> None:
+def test_a_closing_client_is_reset_only_long_after_the_transport_should_have_closed(world: World) -> None:
+    """A reset takes from a slow client what the kernel has not delivered yet; transports close by themselves."""
     world.client.dataReceived(b"BAD\n")
     assert world.transport.disconnecting
-    world.wait(4)
+    world.wait(ABORT_WITHIN)
     assert not world.transport.aborted
-    world.wait(2)
+    world.wait(ABORT_WITHIN + 2)
     assert world.transport.aborted
+
+
+def test_the_time_to_idle_begins_with_the_end_of_each_request(world: World) -> None:
+    """Also where a request was refused in the same breath, so that nothing else was ever awaited."""
+    world.way = lambda: failed(Rejection(403, "no"))
+    for _ in range(3):
+        world.wait(100)
+        world.client.dataReceived(GET)
+    assert not world.transport.disconnecting
+    world.wait(122)
+    assert world.transport.disconnecting
+
+
+def test_each_of_many_pipelined_requests_has_its_own_time_to_be_answered(world: World) -> None:
+    upstreams = [FakeUpstream() for _ in range(2)]
+    world.upstreams = list(upstreams)
+    world.client.dataReceived(GET + GET)
+    world.wait(80)
+    upstreams[0].user.upstream_sent(OK)  # type: ignore[union-attr]
+    world.wait(80)
+    upstreams[1].user.upstream_sent(OK)  # type: ignore[union-attr]
+    assert world.transport.value() == OK + OK
+
+
+def test_the_body_of_a_stream_may_stand_still(world: World) -> None:
+    """P16: what is sent to a proxied service is a stream."""
+    (upstream,) = world.upstreams
+    target = b"/api/v1/namespaces/d/services/x/proxy/upload"
+    world.client.dataReceived(b"POST " + target + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+    world.wait(1000)
+    assert not world.transport.value()
+    world.client.dataReceived(b"ok")
+    assert upstream.written.endswith(b"ok")
 
 
 def test_a_tunnel_passes_bytes_and_ends_with_either_side(world: World) -> None:
@@ -328,6 +363,48 @@ def test_draining_waits_for_what_is_in_flight(world: World) -> None:
     assert b"Connection: close\r\n" in world.transport.value()
     assert world.transport.disconnecting
     world.client.connectionLost(Failure(ConnectionDone()))
+    world.wait(1)
+    assert drained == [None]
+
+
+def test_who_has_just_come_when_draining_begins_is_served_once(world: World) -> None:
+    """Its request may be underway already, and it would not be sent again. The answer says that there is no second."""
+    (upstream,) = world.upstreams
+    drained: list[object] = []
+    world.board.stopService().addCallback(drained.append)
+    assert not world.transport.disconnecting
+    world.client.dataReceived(GET)
+    upstream.user.upstream_sent(OK)
+    assert b"Connection: close\r\n" in world.transport.value()
+    assert world.transport.disconnecting
+
+
+def test_who_says_nothing_when_draining_begins_is_not_waited_for(world: World) -> None:
+    world.board.stopService()
+    world.wait(1)
+    assert world.transport.disconnecting
+
+
+def test_a_connection_that_was_used_and_is_idle_is_closed_as_draining_begins(world: World) -> None:
+    world.way = lambda: failed(Rejection(403, "no"))
+    world.client.dataReceived(GET)
+    world.board.stopService()
+    assert world.transport.disconnecting
+
+
+def test_draining_waits_a_moment_for_handshakes(world: World) -> None:
+    """Whose handshake ends while we drain has a request, too; who never ends one is not waited for."""
+    world.board = Switchboard(clock=world.clock, gate=world, observers=[], limits=Limits(), accepted=lambda: 1)
+    world.board.startService()
+    drained: list[object] = []
+    world.board.stopService().addCallback(drained.append)
+    assert not drained
+    late = world.board.build("a")
+    late.makeConnection(Transport())
+    world.wait(1)
+    assert late.transport.disconnecting  # type: ignore[union-attr]
+    assert not drained
+    late.connectionLost(Failure(ConnectionDone()))
     world.wait(1)
     assert drained == [None]
 

@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -83,11 +84,26 @@ class Output:
                 self._grown.notify_all()
 
 
-class Daemon:
-    """``twistd -n --pidfile= kubeoidcproxy --config FILE`` as a process of its own."""
+# As systemd starts a service with a socket: descriptor 3, in a process that knows its own number (sd_listen_fds(3)).
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="https")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
-    def __init__(self, config_file: Path, *options: str) -> None:
+
+class Daemon:
+    """``twistd -n --pidfile= kubeoidcproxy --config FILE`` as a process of its own.
+
+    :param listener: passed to it as systemd would, with the name "https".
+    """
+
+    def __init__(self, config_file: Path, *options: str, listener: socket.socket | None = None) -> None:
         command = [str(TWISTD), "-n", "--pidfile=", "kubeoidcproxy", "--config", str(config_file), *options]
+        passed = [] if listener is None else [listener.fileno()]
+        if passed:
+            command = [sys.executable, "-c", ACTIVATE, *map(str, passed), *command]
         environment = {k: v for k, v in os.environ.items() if k.lower() not in ("https_proxy", "http_proxy")}
         self.process = subprocess.Popen(
             command,
@@ -96,6 +112,7 @@ class Daemon:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pass_fds=passed,
         )
         assert self.process.stdout is not None
         assert self.process.stderr is not None
@@ -200,8 +217,8 @@ class ProxiedClusters:
     def write_config(self) -> None:
         self.config_file.write_text(yaml.safe_dump(self.config, sort_keys=False))
 
-    def start(self) -> ProxiedClusters:
-        self.daemon = Daemon(self.config_file).await_listening()
+    def start(self, listener: socket.socket | None = None) -> ProxiedClusters:
+        self.daemon = Daemon(self.config_file, listener=listener).await_listening()
         return self
 
     def stop(self) -> None:

@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 AT_ONCE = 64  # sockets that are served before the reactor's other business
 
-_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+_IN, _OUT, _LOST = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR | select.EPOLLHUP
 
 
 @implementer(IReadDescriptor)
@@ -80,12 +80,13 @@ class SharedEpoll:
         if event & _OUT:
             descriptor.doWrite()
         unchanged = self._descriptors.get(number) is descriptor
-        if not event & ~_OUT or not unchanged:
+        if not unchanged:
             return
         # EPOLLERR and EPOLLHUP come unasked: a read finds out what they are about, but not one that nobody wants.
         if self._wanted[number] & _IN:
-            descriptor.doRead()
-        else:
+            if event & ~_OUT:
+                descriptor.doRead()
+        elif event & _LOST:
             descriptor.connectionLost(Failure(ConnectionLost()))
 
     def _want(self, descriptor: Any, what: int) -> None:

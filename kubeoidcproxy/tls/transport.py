@@ -86,8 +86,11 @@ class TLSTransport(SocketDescriptor):
         if self._handshake is not None:
             self._handshake.step()
             return
+        unwanted = self._paused
+        if unwanted and not self._said_goodbye:
+            return  # the reactor had its events before the pause
         data, end = self._receive()
-        if data and not self._paused and self.protocol is not None:
+        if data and not unwanted and self.protocol is not None:
             self.protocol.dataReceived(data)
         if end is not None:
             self._stream_ended(end)
@@ -178,7 +181,7 @@ class TLSTransport(SocketDescriptor):
 
     def read_on(self) -> None:
         """As if the socket had become readable."""
-        if self.connected and not self._ending and not self._paused:
+        if self.connected and not self._ending:
             self.doRead()
 
     # Writing.

@@ -105,6 +105,23 @@ def test_one_that_is_ended_by_another_is_not_served(
     assert sorted(len(descriptor.heard) for descriptor, _ in pairs) == [0, 0, 1]
 
 
+def test_one_that_is_paused_by_another_is_neither_read_nor_lost(
+    epoll: SharedEpoll, pairs: list[tuple[Descriptor, socket.socket]]
+) -> None:
+    def pause_the_others() -> None:
+        for other, _ in pairs:
+            if not other.heard or other.heard[-1] != "read":
+                epoll.addWriter(other)
+                epoll.removeReader(other)
+
+    for descriptor, peer in pairs:
+        epoll.addReader(descriptor)
+        peer.send(b"x")
+        descriptor.then = pause_the_others
+    epoll.doRead()
+    assert sorted(descriptor.heard for descriptor, _ in pairs) == [[], [], ["read"]]
+
+
 def test_a_hang_up_is_read(epoll: SharedEpoll, pairs: list[tuple[Descriptor, socket.socket]]) -> None:
     descriptor, peer = pairs[0]
     epoll.addReader(descriptor)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import cast
 
+import pytest
 import pytest_twisted
 from certificates import Authority
 from twisted.internet import reactor
@@ -25,6 +29,7 @@ from kubeoidcproxy.tls.server import ServerContexts
 AUTHORITY = Authority()
 ISSUED = AUTHORITY.issue("localhost")
 PIECE = b"x" * 65536
+STREAM = random.Random("a stream").randbytes(4_000_000)
 OVERRUN = {"socket": 0, "twisted": 65536}  # what may still arrive after pauseProducing
 
 
@@ -80,20 +85,23 @@ class Joined:
     overrun: int
 
 
-@pytest_twisted.async_yield_fixture
-async def joined(implementation: str) -> AsyncIterator[Joined]:
+async def join(implementation: str, new: type[End], kernel: int | None = None) -> AsyncIterator[Joined]:
+    """Two ends; the kernel buffers so many bytes for the server, or as it likes."""
     accepted: Deferred[End] = Deferred()
 
     def build(name: str | None) -> End:
-        end = End()
+        end = new()
         reactor.callLater(0, accepted.callback, end)
         return end
 
     pair = parse_pair(ISSUED.cert_pem.encode(), ISSUED.key_pem.encode(), cert_source="c", key_source="k")
     factory = seam.server_factory(ServerContexts([pair]), build, handshake_timeout=10, clock=reactor)
     listening = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    if kernel is not None:
+        listening.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel)
+        listening.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kernel)
     tls = ClientTLS(ca_pem=AUTHORITY.pem, server_name="localhost")
-    client = await seam.connect(reactor, "127.0.0.1", listening.getHost().port, tls, End, timeout=10, keep_alive=30)
+    client = await seam.connect(reactor, "127.0.0.1", listening.getHost().port, tls, new, timeout=10, keep_alive=30)
     both = Joined(client, await accepted, OVERRUN[implementation])
     yield both
     for end in (both.client, both.server):
@@ -101,6 +109,12 @@ async def joined(implementation: str) -> AsyncIterator[Joined]:
             end.transport.abortConnection()
             await end.lost
     await listening.stopListening()
+
+
+@pytest_twisted.async_yield_fixture
+async def joined(implementation: str) -> AsyncIterator[Joined]:
+    async for both in join(implementation, End):
+        yield both
 
 
 async def _settled(writer: End) -> int:
@@ -149,6 +163,49 @@ async def test_pausing_in_the_middle_of_a_stream_stops_it(joined: Joined) -> Non
     received = joined.client.received
     await deferLater(reactor, 0.1)
     assert joined.client.received - received <= joined.overrun
+
+
+class Restless(End):
+    """Sends a stream both can tell, and whenever it hears something, stops itself or the other for a moment."""
+
+    TOTAL = len(STREAM)
+    chance: random.Random
+    other: Restless
+
+    def begin(self, chance: random.Random, other: Restless) -> None:
+        self.chance = chance
+        self.other = other
+        self.heard = hashlib.sha256()
+        self.transport.registerProducer(self, True)
+        self.resumeProducing()
+
+    def _write(self) -> None:
+        if not self.paused and self.sent < self.TOTAL:
+            piece = STREAM[self.sent : min(self.TOTAL, self.sent + self.chance.choice((1, 1000, 16384, 100_000)))]
+            self.sent += len(piece)
+            self.transport.write(piece)
+            reactor.callLater(0, self._write)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard.update(data)
+        if self.chance.random() < 0.5:
+            transport = self.chance.choice((self, self.other)).transport
+            transport.pauseProducing()
+            reactor.callLater(self.chance.choice((0, 0.001)), transport.resumeProducing)
+        super().dataReceived(data)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest_twisted.ensureDeferred
+async def test_pauses_at_any_time_lose_nothing(implementation: str, seed: int) -> None:
+    async for both in join(implementation, Restless, kernel=16384):
+        chance = random.Random(seed)
+        ends = cast("tuple[Restless, Restless]", (both.client, both.server))
+        ends[0].begin(chance, ends[1])
+        ends[1].begin(chance, ends[0])
+        for end in ends:
+            await end.reach(Restless.TOTAL)
+            assert end.heard.digest() == hashlib.sha256(STREAM).digest()
 
 
 @pytest_twisted.ensureDeferred

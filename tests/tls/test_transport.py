@@ -138,6 +138,16 @@ class TestReading:
         talk.reactor.settle()
         assert inner.received == b"firstsecond"
 
+    def test_an_event_from_before_the_pause_loses_nothing(self, talk: OnSocket, inner: Inner) -> None:
+        """One turn of the reactor may pause a connection whose own event comes next."""
+        talk.put(talk.sealed(b"kept"))
+        inner.transport.pauseProducing()
+        inner.transport.doRead()
+        assert inner.received == b""
+        inner.transport.resumeProducing()
+        talk.reactor.settle()
+        assert inner.received == b"kept"
+
     def test_a_pause_in_connection_made_holds_what_came_with_the_handshake(self, talk: OnSocket) -> None:
         talk.on_made = lambda: talk.inner.transport.pauseProducing()
         talk.deliver(talk.start())

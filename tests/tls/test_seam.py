@@ -29,7 +29,7 @@ from kubeoidcproxy.tls.server import ServerContexts
 AUTHORITY = Authority()
 ISSUED = AUTHORITY.issue("localhost")
 PIECE = b"x" * 65536
-STREAM = random.Random("a stream").randbytes(4_000_000)
+STREAM = random.Random("a stream").randbytes(2_000_000)
 OVERRUN = {"socket": 0, "twisted": 65536}  # what may still arrive after pauseProducing
 
 
@@ -97,6 +97,7 @@ async def join(implementation: str, new: type[End], kernel: int | None = None) -
     pair = parse_pair(ISSUED.cert_pem.encode(), ISSUED.key_pem.encode(), cert_source="c", key_source="k")
     factory = seam.server_factory(ServerContexts([pair]), build, handshake_timeout=10, clock=reactor)
     listening = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    listening.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as kubeoidcproxy.listening does
     if kernel is not None:
         listening.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel)
         listening.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kernel)
@@ -198,7 +199,7 @@ class Restless(End):
 @pytest.mark.parametrize("seed", range(3))
 @pytest_twisted.ensureDeferred
 async def test_pauses_at_any_time_lose_nothing(implementation: str, seed: int) -> None:
-    async for both in join(implementation, Restless, kernel=16384):
+    async for both in join(implementation, Restless, kernel=65536):
         chance = random.Random(seed)
         ends = cast("tuple[Restless, Restless]", (both.client, both.server))
         ends[0].begin(chance, ends[1])

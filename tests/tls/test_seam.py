@@ -29,7 +29,7 @@ from kubeoidcproxy.tls.server import ServerContexts
 AUTHORITY = Authority()
 ISSUED = AUTHORITY.issue("localhost")
 PIECE = b"x" * 65536
-STREAM = random.Random("a stream").randbytes(2_000_000)
+STREAM = random.Random("a stream").randbytes(8_000_000)
 OVERRUN = {"socket": 0, "twisted": 65536}  # what may still arrive after pauseProducing
 
 
@@ -56,7 +56,7 @@ class End(Protocol):
 
     async def reach(self, total: int) -> None:
         if self.received < total:
-            self.wanted = (total, Deferred())
+            self.wanted = (total, Deferred().addTimeout(30, reactor))
             await self.wanted[1]
 
     def resumeProducing(self) -> None:
@@ -199,7 +199,7 @@ class Restless(End):
 @pytest.mark.parametrize("seed", range(3))
 @pytest_twisted.ensureDeferred
 async def test_pauses_at_any_time_lose_nothing(implementation: str, seed: int) -> None:
-    async for both in join(implementation, Restless, kernel=65536):
+    async for both in join(implementation, Restless, kernel=16384):
         chance = random.Random(seed)
         ends = cast("tuple[Restless, Restless]", (both.client, both.server))
         ends[0].begin(chance, ends[1])

@@ -193,8 +193,7 @@ class Daemon(Service):
         self._authenticator.replace(accepted, token_cache_ttl=config.authentication.token_cache_ttl)
         self._authenticator.refresh()
         self._fleet.keep_alive = config.streams.tcp_keep_alive
-        replaced = self._fleet.replace(prepared.upstreams, config.default_cluster)
-        self._gate.reach = replaced.reach
+        self._gate.reach = self._fleet.replace(prepared.upstreams, config.default_cluster)
         self._limit(config)
         self._prepared = prepared
         self._cut_unwelcome({issuer.trust.issuer for issuer in accepted})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubeoidcproxy.identity import Caller, UserInfo
+from kubeoidcproxy.requestinfo import is_long_running, request_info
 
 ALLOW = "allow"  # sent on to the API server
 DENY = "deny"  # refused here
@@ -69,3 +70,13 @@ class Exchange:
         self.forwarded_for = ()
         self.ended_at = 0.0
         self.upgraded = False
+
+    @property
+    def long_running(self) -> bool:
+        """Whether it is a watch, a log, an exec or the like: without a time limit on its answer."""
+        return is_long_running(request_info(self.method, self.upstream_target))
+
+
+def plain_address(host: str) -> str:
+    """An IPv4 client of a socket for both families is an IPv4 client."""
+    return host.removeprefix("::ffff:")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -128,17 +127,6 @@ def _certificate(name: str, spec: CredentialSpec) -> CertificatePair | None:
     return parse_pair(spec.cert_pem.encode(), spec.key_pem.encode(), cert_source=source, key_source=source)
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """What a new configuration has changed.
-
-    :param removed: names of clusters that are served no more.
-    """
-
-    reach: Reach
-    removed: tuple[str, ...]
-
-
 class Fleet:
     """All served clusters.
 
@@ -162,7 +150,7 @@ class Fleet:
         """Connections that wait for a request, to all API servers."""
         return sum(member.pool.idle for member in self._members.values())
 
-    def replace(self, upstreams: Iterable[tuple[ClusterSection, Upstream]], default: str | None) -> Replaced:
+    def replace(self, upstreams: Iterable[tuple[ClusterSection, Upstream]], default: str | None) -> Reach:
         """Serve these; what did not change keeps its connections."""
         before, self._members = self._members, {}
         for section, upstream in upstreams:
@@ -174,8 +162,7 @@ class Fleet:
             if self._members.get(name) is not member:
                 member.retire()
         routing = Routing([member.route for member in self.members], default)
-        reach = Reach(routing, {name: member.cluster for name, member in self._members.items()})
-        return Replaced(reach, tuple(name for name in before if name not in self._members))
+        return Reach(routing, {name: member.cluster for name, member in self._members.items()})
 
     def start(self) -> None:
         """Look who is there."""

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from kubeoidcproxy.config.listen import SystemdSocket, TCPAddress
+from kubeoidcproxy.exchange import plain_address
 from kubeoidcproxy.limits import Turnstile, most_clients
 
 BACKLOG = 1024  # a restart of many CI runners comes at once
@@ -193,11 +194,6 @@ class CountedSocket(socket.socket):
 
     def __del__(self) -> None:
         self.close()
-
-
-def plain_address(host: str) -> str:
-    """An IPv4 client of a socket for both families is an IPv4 client."""
-    return host.removeprefix("::ffff:")
 
 
 def numeric_host(host: str) -> str:

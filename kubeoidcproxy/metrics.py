@@ -22,7 +22,6 @@ from twisted.copyright import version as twisted_version
 
 from kubeoidcproxy import __version__
 from kubeoidcproxy.exchange import ALLOW, Exchange
-from kubeoidcproxy.requestinfo import is_long_running, request_info
 
 PREFIX = "kubeoidcproxy_"
 
@@ -116,7 +115,7 @@ class Metrics:
         """Count it; a long-running request that succeeds is a stream from now on."""
         cluster = exchange.cluster if exchange.cluster in self._clusters else ""
         _add(self._requests, (cluster, exchange.status), 1)
-        if exchange.decision == ALLOW and exchange.status < 300 and _runs_long(exchange):
+        if exchange.decision == ALLOW and exchange.status < 300 and exchange.long_running:
             self._streams[exchange] = cluster
             _add(self._open_streams, (cluster,), 1)
 
@@ -165,10 +164,6 @@ class Metrics:
 
 def _add(numbers: Kept, labels: tuple[str | int, ...], amount: float) -> None:
     numbers[labels] = numbers.get(labels, 0) + amount
-
-
-def _runs_long(exchange: Exchange) -> bool:
-    return is_long_running(request_info(exchange.method, exchange.upstream_target))
 
 
 class _Numbers(Collector):

@@ -46,7 +46,7 @@ def build(path: Path, reactor: Any, *, daemonised: bool = False) -> Daemon:
     metrics = Metrics()
     authenticator = _authenticator(prepared, reactor, metrics)
     fleet = Fleet(reactor, on_failure=metrics.connect_failed, keep_alive=config.streams.tcp_keep_alive)
-    reach = fleet.replace(prepared.upstreams, config.default_cluster).reach
+    reach = fleet.replace(prepared.upstreams, config.default_cluster)
     gate = RequestGate(reach=reach, authenticator=authenticator, admission=NoAdmission())
     observers: list[ExchangeObserver] = [metrics] if access_log is None else [access_log, metrics]
     turnstile = Turnstile(connection_limits(config.limits))

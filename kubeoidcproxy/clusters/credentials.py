@@ -48,16 +48,8 @@ class Credential(Protocol):
         """It is used no more: no timer of it stays behind."""
 
 
-class StaticToken:
-    """A bearer token that stays."""
-
-    identity = b"bearer"
-
-    def __init__(self, spec: TokenCredentialSpec) -> None:
-        self._authorization = _bearer(spec.token)
-
-    def authorization(self) -> bytes:
-        return self._authorization
+class _Lasting:
+    """A credential that stays as it is: nothing goes wrong with it, and nothing of it runs."""
 
     def problem(self) -> None:
         return None
@@ -67,6 +59,18 @@ class StaticToken:
 
     def stop(self) -> None:
         pass
+
+
+class StaticToken(_Lasting):
+    """A bearer token that stays."""
+
+    identity = b"bearer"
+
+    def __init__(self, spec: TokenCredentialSpec) -> None:
+        self._authorization = _bearer(spec.token)
+
+    def authorization(self) -> bytes:
+        return self._authorization
 
 
 class TokenFile:
@@ -130,7 +134,7 @@ class TokenFile:
         self._problem = problem
 
 
-class ClientCertificate:
+class ClientCertificate(_Lasting):
     """A client certificate: the connection is the credential, and no header may speak beside it."""
 
     def __init__(self, spec: ClientCertificateSpec) -> None:
@@ -138,15 +142,6 @@ class ClientCertificate:
 
     def authorization(self) -> None:
         return None
-
-    def problem(self) -> None:
-        return None
-
-    def refresh(self) -> Deferred[None]:
-        return succeed(None)
-
-    def stop(self) -> None:
-        pass
 
 
 def open_credential(spec: CredentialSpec, clock: IReactorTime) -> Credential:

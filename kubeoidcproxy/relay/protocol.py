@@ -19,12 +19,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from kubeoidcproxy.errors import Rejection
-from kubeoidcproxy.exchange import Exchange
+from kubeoidcproxy.exchange import Exchange, plain_address
 from kubeoidcproxy.interfaces import Passage, UpstreamConnection
 from kubeoidcproxy.relay import actions as act
 from kubeoidcproxy.relay.connection import Actions, ClientConnection, State
 from kubeoidcproxy.relay.tunnel import Tunnel
-from kubeoidcproxy.requestinfo import is_long_running, request_info
 
 if TYPE_CHECKING:
     from kubeoidcproxy.relay.switchboard import Switchboard
@@ -76,7 +75,7 @@ class ClientProtocol(Protocol):
 
     def connectionMade(self) -> None:
         transport = self._transport
-        self._source = _address(transport.getPeer())
+        self._source = plain_address(getattr(transport.getPeer(), "host", ""))
         transport.registerProducer(self, True)
         self._board.connections.add(self)
         if self._board.draining:
@@ -139,7 +138,7 @@ class ClientProtocol(Protocol):
             self._transport.abortConnection()
             return
         exchange = self._machine.exchange
-        if self._wait in (Wait.ANSWER, Wait.BODY) and exchange is not None and _is_long_running(exchange):
+        if self._wait in (Wait.ANSWER, Wait.BODY) and exchange is not None and exchange.long_running:
             self.deadline = NEVER  # judged only now: most requests never get here
             return
         self._wait = Wait.NOTHING
@@ -320,12 +319,11 @@ class ClientProtocol(Protocol):
         limits = self._board.limits
         if wait is Wait.ANSWER:
             return self._passage.response_timeout if self._passage is not None else NEVER
-        return {
-            Wait.NEXT_REQUEST: limits.idle_timeout,
-            Wait.HEAD: limits.head_timeout,
-            Wait.BODY: BODY_IDLE,
-            Wait.CLOSE: LINGER,
-        }[wait]
+        if wait is Wait.NEXT_REQUEST:
+            return limits.idle_timeout
+        if wait is Wait.HEAD:
+            return limits.head_timeout
+        return BODY_IDLE if wait is Wait.BODY else LINGER
 
 
 _PERFORM: dict[type, Callable[[ClientProtocol, Any], None]] = {
@@ -346,11 +344,6 @@ _PERFORM: dict[type, Callable[[ClientProtocol, Any], None]] = {
 }
 
 
-def _address(peer: Any) -> str:
-    """Without port; an IPv4 client of a socket for both families is an IPv4 client."""
-    return str(getattr(peer, "host", "")).removeprefix("::ffff:")
-
-
 async def _wait_for(way: Awaitable[Passage]) -> Passage:
     return await way
 
@@ -361,10 +354,6 @@ def _rejection(failure: Failure, while_doing: str) -> Rejection:
         return failure.value
     _log.failure("unexpected failure while {doing}", failure, doing=while_doing)
     return Rejection(500, "internal error", detail=f"{type(failure.value).__name__} while {while_doing}")
-
-
-def _is_long_running(exchange: Exchange) -> bool:
-    return is_long_running(request_info(exchange.method, exchange.upstream_target))
 
 
 _log = Logger()

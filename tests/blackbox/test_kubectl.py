@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from blackbox.callers import Callers, Tokens
 from blackbox.kubectls import Program
-from realcluster.kubectl import Kubectl
+from realcluster.kubectl import Kubectl, assert_window_is_known, eventually
 
 from kubeoidcproxy.sandbox import world
 from kubeoidcproxy.sandbox.plain import Answer, call
@@ -80,15 +80,6 @@ def refusal(kubectl: Kubectl, *arguments: str, input: bytes | None = None) -> st
     done = kubectl.run(*arguments, input=input)
     assert done.returncode != 0, done.stdout
     return done.stderr.decode()
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """What a condition gives when it holds."""
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "did not become true in time"
-        time.sleep(0.02)
-    return result
 
 
 @contextmanager
@@ -269,15 +260,7 @@ def test_spdy_is_refused_readably_by_the_stand_in(alice: Kubectl, sandbox: Sandb
 
 @pytest.mark.real
 def test_exec_on_a_terminal_knows_the_window(alice: Kubectl) -> None:
-    script = "stty size; read line; stty size; exit 5"
-    terminal = alice.on_terminal("exec", "-it", POD, "--", "sh", "-c", script, rows=40, columns=100)
-    terminal.read_until("40 100")
-    terminal.resize(50, 120)
-    time.sleep(0.3)  # nothing tells when the new size has arrived
-    terminal.type("\r")
-    code, output = terminal.finish()
-    assert "50 120" in output
-    assert code == 5
+    assert_window_is_known(alice, POD)
 
 
 @pytest.mark.real

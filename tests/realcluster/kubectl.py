@@ -9,9 +9,11 @@ import re
 import struct
 import subprocess
 import termios
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 EXTRA_PATH = "KUBEOIDCPROXY_KUBECTL_PATH"
 """Folders, like PATH's, with more kubectls: versions differ in the protocols they speak, so tests want several."""
@@ -116,3 +118,25 @@ class Kubectl:
 
     def _environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+
+
+def assert_window_is_known(kubectl: Kubectl, pod: str) -> None:
+    """A process in a pod learns the size of the terminal, and each change of it."""
+    script = "stty size; read line; stty size; exit 5"
+    terminal = kubectl.on_terminal("exec", "-it", pod, "--", "sh", "-c", script, rows=40, columns=100)
+    terminal.read_until("40 100")
+    terminal.resize(50, 120)
+    time.sleep(0.3)  # nothing tells when the new size has arrived
+    terminal.type("\r")
+    code, output = terminal.finish()
+    assert "50 120" in output
+    assert code == 5
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """What a condition gives when it holds."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "did not become true in time"
+        time.sleep(0.02)
+    return result

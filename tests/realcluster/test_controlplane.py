@@ -14,13 +14,12 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from realcluster.kubectl import Kubectl, installed_kubectls
+from realcluster.kubectl import Kubectl, assert_window_is_known, eventually, installed_kubectls
 
 from kubeoidcproxy.sandbox.controlplane.cluster import Cluster
 from kubeoidcproxy.sandbox.controlplane.control_plane import ControlPlane, assets_from_environment
@@ -91,13 +90,6 @@ def kubectl(request: pytest.FixtureRequest, dev: Cluster, tmp_path: Path) -> Kub
     return Kubectl(request.param, dev.admin_kubeconfig, tmp_path, [f"--namespace={NAMESPACE}"])
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not become true in time"
-        time.sleep(0.05)
-
-
 def test_exec_passes_stdin_to_its_end(kubectl: Kubectl) -> None:
     assert kubectl.output("exec", "-i", POD, "--", "cat", input=b"one\ntwo\n") == "one\ntwo\n"
 
@@ -123,15 +115,7 @@ def test_exec_delivers_much_output_whole(kubectl: Kubectl) -> None:
 
 
 def test_exec_on_a_terminal_knows_the_window_and_its_changes(kubectl: Kubectl) -> None:
-    script = "stty size; read line; stty size; exit 5"
-    terminal = kubectl.on_terminal("exec", "-it", POD, "--", "sh", "-c", script, rows=40, columns=100)
-    terminal.read_until("40 100")
-    terminal.resize(50, 120)
-    time.sleep(0.3)  # nothing tells when the new size has arrived
-    terminal.type("\r")
-    code, output = terminal.finish()
-    assert "50 120" in output
-    assert code == 5
+    assert_window_is_known(kubectl, POD)
 
 
 def test_a_terminal_hangs_up_on_its_process_when_the_client_is_gone(kubectl: Kubectl, dev: Cluster) -> None:

@@ -46,6 +46,8 @@ from whole.upstream import (
     UpstreamConnection,
     answer,
     answer_with,
+    ask_and_stop,
+    begin_and_stop,
     never_answer,
     switch_and_echo,
 )
@@ -577,16 +579,6 @@ def test_a_client_that_leaves_during_the_handshake_upstream(leave: Callable[[Cli
     upstream.context = context
 
 
-def downloading(connection: UpstreamConnection, request: Request) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n")
-    connection.await_end()
-
-
-def uploading(connection: UpstreamConnection, request: Request) -> None:
-    connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-    connection.await_end()
-
-
 @dataclass(frozen=True)
 class Stage:
     """Where a request is when its client leaves.
@@ -604,8 +596,8 @@ class Stage:
 
 STAGES = {
     "awaiting its answer": Stage(never_answer, (), "GET", b"", 0),
-    "in its body": Stage(uploading, ("Content-Length: 100", "Expect: 100-continue"), "POST", b"100 Continue", 0),
-    "in the answer": Stage(downloading, (), "GET", b"begin", 200),
+    "in its body": Stage(ask_and_stop, ("Content-Length: 100", "Expect: 100-continue"), "POST", b"100 Continue", 0),
+    "in the answer": Stage(begin_and_stop, (), "GET", b"begin", 200),
     "in a tunnel": Stage(
         switch_and_echo("websocket"), ("Connection: Upgrade", "Upgrade: websocket"), "GET", b"101 Switching", 101
     ),

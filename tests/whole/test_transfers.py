@@ -12,7 +12,17 @@ from queue import Empty, Queue
 import pytest
 from whole.client import Client, closing
 from whole.daemon import A, Daemon, ProxiedClusters, people
-from whole.upstream import OK, PATIENCE, Reply, Request, UpstreamConnection, never_answer, switch_and_echo
+from whole.upstream import (
+    OK,
+    PATIENCE,
+    Reply,
+    Request,
+    UpstreamConnection,
+    ask_and_stop,
+    begin_and_stop,
+    never_answer,
+    switch_and_echo,
+)
 
 MIB = 1024 * 1024
 BLOCK = bytes(range(256)) * 1024  # 256 KiB
@@ -241,23 +251,13 @@ LEAVING: list[Callable[[Client], None]] = [Client.reset, Client.close, Client.en
 LEAVING_IDS = ["RST", "close_notify", "FIN"]
 
 
-def downloading(connection: UpstreamConnection, request: Request) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n")
-    connection.await_end()
-
-
-def awaiting_body(connection: UpstreamConnection, request: Request) -> None:
-    connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-    connection.await_end()
-
-
 @pytest.mark.parametrize("leave", LEAVING, ids=LEAVING_IDS)
 @pytest.mark.parametrize(
     ("reply", "sent", "heard"),
     [
         (never_answer, head(), b""),
-        (downloading, head(), b"begin"),
-        (awaiting_body, head("Content-Length: 100", "Expect: 100-continue", method="POST"), b"100 Continue\r\n\r\n"),
+        (begin_and_stop, head(), b"begin"),
+        (ask_and_stop, head("Content-Length: 100", "Expect: 100-continue", method="POST"), b"100 Continue\r\n\r\n"),
         (switch_and_echo("websocket"), head("Connection: Upgrade", "Upgrade: websocket"), b"101 Switching"),
     ],
     ids=["awaiting an answer", "in the middle of an answer", "in the middle of a body", "in a tunnel"],

@@ -377,6 +377,18 @@ def never_answer(connection: UpstreamConnection, request: Request) -> None:
     connection.await_end()
 
 
+def begin_and_stop(connection: UpstreamConnection, request: Request) -> None:
+    """The beginning of a body, and never its end."""
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n")
+    connection.await_end()
+
+
+def ask_and_stop(connection: UpstreamConnection, request: Request) -> None:
+    """Asks for the request's body, and says nothing to it."""
+    connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    connection.await_end()
+
+
 def switch_and_echo(protocol: str) -> Reply:
     """A 101, and then everything comes back."""
     head = f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: {protocol}\r\nConnection: Upgrade\r\n\r\n".encode()

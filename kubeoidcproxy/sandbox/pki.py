@@ -54,10 +54,12 @@ class KeyPair:
 class CertificateAuthority:
     """Signs server and client certificates; its own key never leaves memory.
 
+    :param lifetime: of its certificate and of those that it signs.
     :ivar pem: its certificate, as text, for a CA file or an AuthenticationConfiguration.
     """
 
-    def __init__(self, common_name: str = "kubeoidcproxy sandbox") -> None:
+    def __init__(self, common_name: str = "kubeoidcproxy sandbox", *, lifetime: timedelta = _LIFETIME) -> None:
+        self._lifetime = lifetime
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(common_name)
         builder = self._builder(self._name, self._key.public_key())
@@ -66,10 +68,13 @@ class CertificateAuthority:
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.pem = self._certificate.public_bytes(Encoding.PEM).decode("ascii")
 
-    def server(self, *names: str) -> KeyPair:
-        """A certificate for a server of these DNS names and IP addresses."""
+    def server(self, *names: str, common_name: str = "") -> KeyPair:
+        """A certificate for a server of these DNS names and IP addresses.
+
+        :param common_name: for people to read; the first name unless given.
+        """
         alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
-        return self._leaf(_named(names[0]), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+        return self._leaf(_named(common_name or names[0]), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
     def client(self, user: str, *groups: str) -> KeyPair:
         """A certificate for a client, as kube-apiserver reads it: CN is the user, each O a group."""
@@ -96,7 +101,7 @@ class CertificateAuthority:
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _CLOCK_SKEW)
-            .not_valid_after(now + _LIFETIME)
+            .not_valid_after(now + self._lifetime)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from kubeoidcproxy.sandbox.controlplane.certificates import KeyPair, write_private
+from kubeoidcproxy.sandbox.controlplane.certificates import KeyPair
+from kubeoidcproxy.sandbox.files import write_private
 
 
 def write_kubeconfig(path: Path, *, server: str, ca_file: Path, client: KeyPair) -> Path:
@@ -25,7 +26,7 @@ def write_kubeconfig(path: Path, *, server: str, ca_file: Path, client: KeyPair)
         "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "client"}}],
         "current-context": "sandbox",
     }
-    write_private(path, yaml.safe_dump(document).encode())
+    write_private(path, yaml.safe_dump(document))
     return path
 
 
